@@ -1,0 +1,30 @@
+"""What a user would try first: the bar that a fine-tuned transformer has to clear."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from ordinal.decoding import Labels, Probabilities
+
+
+def class_shares(train_labels: Labels, rows: int, classes: int) -> Probabilities:
+    """For every row the shares of the training labels: their median is the best constant guess."""
+    shares = np.bincount(train_labels, minlength=classes) / len(train_labels)
+    return np.tile(shares, (rows, 1))
+
+
+def tfidf_logistic_regression(
+    train_texts: Sequence[str], train_labels: Labels, texts: Sequence[str], classes: int
+) -> Probabilities:
+    """Distributions (rows, K) from logistic regression on the TF-IDF of words and word pairs."""
+    model = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
+        LogisticRegression(C=3, max_iter=1000),
+    )
+    model.fit(train_texts, train_labels)
+    probabilities = np.zeros((len(texts), classes))
+    probabilities[:, model.classes_] = model.predict_proba(texts)
+    return probabilities

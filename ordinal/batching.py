@@ -1,0 +1,73 @@
+"""Where batches are formed: like lengths together, in an order that (seed, epoch) fixes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+BUCKET = (
+    50  # batches sorted by length together: enough for little padding, few enough to stay mixed
+)
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokenized reviews as one flat array: row i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokens":
+        """Read the Parquet file that `tokenize` wrote."""
+        table = pq.read_table(path, columns=["input_ids", "label"], memory_map=True)
+        column = table["input_ids"].combine_chunks()
+        return cls(
+            column.values.to_numpy(),
+            column.offsets.to_numpy().astype(np.int64),
+            table["label"].to_numpy().astype(np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> Rows:
+        """Tokens of each row, shape (rows,)."""
+        return np.diff(self.offsets)
+
+    def pad(self, rows: Rows, pad_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Token ids and attention mask of some rows, both (len(rows), longest of them)."""
+        starts, lengths = self.offsets[rows, None], self.lengths[rows, None]
+        columns = np.arange(lengths.max())
+        mask = columns < lengths
+        ids = np.where(mask, self.ids[np.where(mask, starts + columns, 0)], pad_id)
+        return ids.astype(np.int64), mask.astype(np.int64)
+
+
+def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Rows]:
+    """The batches of one epoch: every row once, `size` rows each (the last may have fewer).
+
+    Rows are shuffled, sorted by length within buckets of `BUCKET` batches, cut, and the batches
+    shuffled. All of it depends on `seed` and `epoch` alone, so that a run can go on anywhere.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), size * BUCKET):
+        bucket = order[start : start + size * BUCKET]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[at : at + size] for at in range(0, len(bucket), size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def evaluation_batches(lengths: Rows, size: int) -> list[Rows]:
+    """Every row once, by length, the longest first: a batch that does not fit fails at once."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[at : at + size] for at in range(0, len(order), size)]

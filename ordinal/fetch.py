@@ -1,0 +1,124 @@
+"""Download a file, and take it only if its checksum is the one expected."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
+
+from ordinal.catalog import BUILTIN, DataSet
+from ordinal.errors import UserError
+from ordinal.files import BLOCK, git_blob_id, sha256
+
+TRIES = 3
+FIRST_PAUSE = 1.0  # seconds; doubled after each try
+TIMEOUT = (10, 60)  # seconds to connect, and between two packets
+LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
+
+
+class SourceError(Exception):
+    """One source could not deliver; the next may."""
+
+
+def find_data(entry: DataSet, folder: Path) -> Path:
+    """Bring the file of a data set from the first source that has it.
+
+    Returns the local file as it lies, or the one downloaded into `folder`.
+
+    Raises:
+        UserError: no source delivers the file with the checksum of the catalog.
+    """
+    failures = []
+    for source in entry.sources:
+        try:
+            if source.startswith(("http://", "https://")):
+                path = folder / source.rsplit("/", 1)[-1]
+                download(source, path)
+            else:
+                path = Path(source)
+                if not path.is_file():
+                    raise SourceError("no such file")
+            if entry.checksum:
+                verify(path, entry.checksum)
+        except SourceError as failure:
+            failures.append(f"{source}: {failure}")
+        else:
+            return path
+    local = next((source for source in entry.sources if "://" not in source), None)
+    advice = f"put the file at {local} and run again, or " if local and local != BUILTIN else ""
+    raise UserError(
+        f"the data could not be had ({'; '.join(failures)}): check the network, {advice}"
+        "run `make repro` for the built-in demo, which needs none of this"
+    )
+
+
+def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
+    """Stream `url` into `path`, over https only (or http on loopback), redirects included.
+
+    A broken connection and a server's error are tried again, after a pause.
+
+    Raises:
+        SourceError: with the reason, after the last try.
+    """
+    with requests.Session() as session:
+        session.adapters.clear()  # no other scheme, no plain http, whatever a redirect says
+        for prefix in ("https://", *LOOPBACK):
+            session.mount(prefix, HTTPAdapter())
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+            try:
+                return _stream(session, url, path, headers)
+            except requests.HTTPError as error:
+                failure = SourceError(f"the server answered {error.response.status_code}")
+                if error.response.status_code < 500:
+                    break
+            except requests.exceptions.InvalidSchema as error:
+                raise SourceError(f"refused, since it is not https ({error})") from None
+            except requests.RequestException as error:
+                failure = SourceError(_reason(error))
+    path.unlink(missing_ok=True)
+    raise failure
+
+
+def _stream(
+    session: requests.Session, url: str, path: Path, headers: Mapping[str, str] | None
+) -> None:
+    with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
+        response.raise_for_status()
+        size = int(response.headers.get("content-length", 0)) or None
+        # disable=None: no bar where there is no terminal.
+        with (
+            tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None) as bar,
+            path.open("wb") as file,
+        ):
+            for block in response.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off in the middle of the file"
+    return "could not be reached"
+
+
+def verify(path: Path, checksum: str) -> None:
+    """Compare a file with `sha256:…` or `git-blob:…`.
+
+    Raises:
+        SourceError: they differ.
+    """
+    kind, expected = checksum.split(":")
+    actual = {"sha256": sha256, "git-blob": git_blob_id}[kind](path)
+    if actual != expected:
+        with path.open("rb") as file:
+            start = file.read(256).lstrip().lower()
+        page = ", an HTML page" if start.startswith((b"<!doctype html", b"<html")) else ""
+        raise SourceError(
+            f"not the file expected{page} ({kind} {actual[:12]}…, not {expected[:12]}…)"
+        )

@@ -1,0 +1,32 @@
+"""What to compute on, and how precisely."""
+
+from typing import Literal
+
+import torch
+
+from ordinal.errors import UserError
+from ordinal.recipe import Accelerator, Precision
+
+
+def choose_device(accelerator: Accelerator) -> torch.device:
+    """With `auto`, the GPU where there is one, else the CPU.
+
+    Raises:
+        UserError: a GPU is asked for and there is none.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError(
+            "train.accelerator is gpu, but torch finds none here: set it to auto or cpu"
+        )
+    use_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def choose_precision(
+    precision: Precision, device: torch.device
+) -> Literal["32-true", "bf16-mixed"]:
+    """Lightning's name of the precision: with `auto`, bf16 on a GPU that has it, else full."""
+    if precision != "auto":
+        return precision
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if has_bf16 else "32-true"

@@ -1,0 +1,42 @@
+"""How a model is trained: every choice of the training run in one typed object."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Decoding = Literal["median", "mean", "mode"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+Accelerator = Literal["auto", "cpu", "gpu"]
+
+
+class Recipe(BaseModel):
+    """The `train` section of params.yaml. Text such as `3e-05` is read as the number it means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    loss: Literal["corn"] = "corn"
+    """How the ordinal problem is put to the network."""
+    decode: Decoding = "median"
+    """How a distribution over the classes becomes one label."""
+    seed: int = Field(1, ge=0)
+    """Seeds the new head, dropout, and the order of the batches."""
+    epochs: int = Field(3, ge=1)
+    """Passes over the training rows; the weights of the best one by validation MAE are kept."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after this many epochs without a better validation MAE; null never stops early."""
+    batch_size: int = Field(16, ge=1)
+    """Reviews a forward pass."""
+    accumulate: int = Field(1, ge=1)
+    """Forward passes an optimiser step."""
+    lr: float = Field(5e-5, gt=0)
+    """Peak learning rate of AdamW."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decoupled weight decay (AdamW); biases and normalisation weights are spared."""
+    clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+    precision: Precision = "auto"
+    """auto: bf16-mixed on a GPU that has it, else 32-true."""
+    accelerator: Accelerator = "auto"
+    """auto: the GPU where there is one."""

@@ -1,0 +1,81 @@
+"""From text to token ids, each row as long as its review: padding is the batch's business."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tokenizers import Tokenizer
+
+from ordinal.errors import UserError
+from ordinal.files import read_json
+
+FEATURES = datasets.Features(
+    {
+        "input_ids": datasets.List(datasets.Value("int32")),
+        "label": datasets.Value("int32"),
+        "cut": datasets.Value("bool"),
+    }
+)
+
+
+def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+    """The fast tokenizer of an encoder, set to cut at `max_length` tokens and never to pad.
+
+    Raises:
+        UserError: the encoder has no position for that many tokens.
+    """
+    limit = read_json(folder / "config.json").get("max_position_embeddings", max_length)
+    limit = min(limit, read_json(folder / "tokenizer_config.json").get("model_max_length", limit))
+    if max_length > limit:
+        raise UserError(
+            f"tokenize.max_length is {max_length}: this encoder reads at most {limit} tokens"
+        )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    # A published tokenizer may bring a length and a padding of its own (all-MiniLM's: 128, fixed).
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
+    """Turn a Parquet file of `text` and `label` into one of `input_ids` and `label`, row by row.
+
+    Memory-mapped throughout: the texts are never all in memory.
+
+    Returns counts for the record: rows, how many were cut, and tokens a row.
+    """
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+
+    def encode(batch: dict[str, Any]) -> dict[str, Any]:
+        encodings = tokenizer.encode_batch_fast(batch["text"])
+        return {
+            "input_ids": [encoding.ids for encoding in encodings],
+            "cut": [bool(encoding.overflowing) for encoding in encodings],
+        }
+
+    with tempfile.TemporaryDirectory() as cache:
+        texts = datasets.Dataset.from_parquet(
+            str(source), columns=["text", "label"], cache_dir=cache
+        )
+        tokens = texts.map(
+            encode,
+            batched=True,
+            remove_columns="text",
+            features=FEATURES,
+            new_fingerprint="unused",  # the default pickles the tokenizer to compute one
+            desc=source.name,
+        )
+        cut = int(sum(tokens["cut"]))
+        tokens.remove_columns("cut").to_parquet(path)
+    lengths = pc.list_value_length(pq.read_table(path, columns=["input_ids"])["input_ids"])
+    return {
+        "rows": len(lengths),
+        "cut": cut,
+        "mean_tokens": round(pc.mean(lengths).as_py(), 1),
+        "longest": pc.max(lengths).as_py(),
+    }

@@ -1,0 +1,1 @@
+"""One stage of the pipeline, one module: `python -m stages.NAME`."""

@@ -1,0 +1,65 @@
+"""Bring the reviews: from the catalog's sources or a file, checked, in one clean form."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from ordinal.catalog import BUILTIN, DataSet, load_catalog, unknown_name
+from ordinal.demo import demo_reviews
+from ordinal.errors import UserError, report_user_errors
+from ordinal.fetch import find_data
+from ordinal.files import sha256, whole_folder, write_json
+from ordinal.reviews import infer_labels, read_table, write_reviews
+from stages.params import Data, load_params
+
+OWN = Path("data/own")
+
+
+def main() -> None:
+    params = load_params().data
+    entry = find_entry(params)
+    with whole_folder(Path("data/raw")) as out, tempfile.TemporaryDirectory() as temporary:
+        facts = {"name": Path(params.name).name, "synthetic": entry.synthetic}
+        if entry.sources == [BUILTIN]:
+            rows = [(review.text, review.stars) for review in demo_reviews()]
+            pieces = iter([pd.DataFrame(rows, columns=[entry.text, entry.label])])
+        else:
+            path = find_data(entry, Path(temporary))
+            facts["sha256"] = sha256(path)
+            pieces = read_table(path, [entry.text, entry.label])
+        counts = write_reviews(pieces, entry.labels, out / "reviews.parquet", params.name)
+        facts |= {"licence": entry.licence, "origin": entry.origin}
+        facts["labels"] = [str(label) for label in entry.labels]
+        write_json(out / "facts.json", facts | counts)
+    print(f"download: {counts['rows']} reviews of {params.name}, dropped: {counts['dropped']}")
+
+
+def find_entry(params: Data) -> DataSet:
+    """The entry of the catalog, or one made up for a file of the user's own."""
+    catalog = load_catalog(Path("data/catalog.yaml"))
+    path = Path(params.name)
+    if params.name in catalog.data:
+        return catalog.data[params.name]
+    if not path.is_file():
+        raise unknown_name("data.name", params.name, list(catalog.data))
+    if params.text is None or params.label is None:
+        raise UserError(
+            f"data.name is the file {path}: name its columns with data.text and data.label"
+        )
+    if not path.resolve().is_relative_to(OWN.resolve()):
+        print(f"download: {path} is outside {OWN}: if it changes, run `dvc repro -f download`")
+    return DataSet(
+        sources=[params.name],
+        allow_unpinned=True,
+        text=params.text,
+        label=params.label,
+        labels=infer_labels(path, params.label),
+        licence="not stated",
+        origin="a file of the user's own",
+    )
+
+
+if __name__ == "__main__":
+    with report_user_errors():
+        main()

@@ -1,0 +1,110 @@
+"""params.yaml, typed: one model for the whole file, so that a typing error never runs unnoticed."""
+
+import difflib
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ordinal.errors import UserError
+from ordinal.recipe import Recipe
+
+
+class Section(BaseModel):
+    """Unknown keys are refused; text such as `3e-05` (PyYAML reads it so) becomes a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    name: str
+    """An entry of data/catalog.yaml, or the path of a file."""
+    text: str | None = None
+    """Column of the text, if `name` is a path."""
+    label: str | None = None
+    """Column of the label, if `name` is a path."""
+
+
+class Model(Section):
+    name: str
+    """An encoder of data/catalog.yaml, a name on the model hub, or a local folder."""
+    revision: str | None = None
+    """The commit to take, if `name` is one on the model hub."""
+
+
+class Split(Section):
+    method: Literal["shuffle", "hash"] = "shuffle"
+    """shuffle: the tutorial's rows; hash: by text, so that no duplicate crosses the split."""
+    seed: int = Field(1, ge=0, lt=2**32)
+    train: float = Field(0.7, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+    """Shares of the rows; they add up to 1."""
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test add up to {total:g}: make it 1")
+        return self
+
+
+class Tokenize(Section):
+    max_length: int = Field(512, ge=3)
+    """Longest review in tokens, the two special ones counted; what is longer is cut."""
+
+
+class Evaluate(Section):
+    resamples: int = Field(1000, ge=100)
+    """Bootstrap resamples behind each 95 % interval."""
+
+
+class Params(Section):
+    data: Data
+    model: Model
+    split: Split
+    tokenize: Tokenize
+    train: Recipe
+    evaluate: Evaluate
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        UserError: the file is missing, is not YAML, or a key is unknown or has a bad value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run this from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_complaint(error)}") from None
+
+
+def _first_complaint(error: ValidationError) -> str:
+    complaint = error.errors()[0]
+    where = ".".join(str(part) for part in complaint["loc"]) or "the file"
+    if complaint["type"] == "extra_forbidden":
+        known = _keys_beside(complaint["loc"])
+        close = difflib.get_close_matches(str(complaint["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        return f"{where} is not a parameter; {hint}"
+    if complaint["type"] == "value_error":
+        return f"{where}: {complaint['ctx']['error']}"
+    return f"{where} is {complaint['input']!r}: {complaint['msg'][0].lower()}{complaint['msg'][1:]}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Params
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        section = annotation
+    return list(section.model_fields)

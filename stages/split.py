@@ -1,0 +1,51 @@
+"""Split the reviews into train, validation and test, and count the duplicates that cross."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ordinal.errors import UserError, report_user_errors
+from ordinal.files import whole_folder, write_json
+from ordinal.split import PARTS, count_leaks, fingerprint, hash_split, shuffle_split
+from stages.params import load_params
+
+PIECE = 50_000  # rows in memory at once
+
+
+def main() -> None:
+    params = load_params().split
+    shares = (params.train, params.validation, params.test)
+    reviews = pq.ParquetFile("data/raw/reviews.parquet", memory_map=True)
+    prints = [
+        fingerprint(text)
+        for piece in reviews.iter_batches(PIECE, columns=["text"])
+        for text in piece["text"].to_pylist()
+    ]
+    if params.method == "hash":
+        parts = hash_split(prints, shares, params.seed)
+    else:
+        parts = shuffle_split(len(prints), shares, params.seed)
+    sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
+    if empty := [part for part, size in sizes.items() if size == 0]:
+        raise UserError(f"{len(prints)} reviews are too few: no row is left for {', '.join(empty)}")
+
+    schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
+    with whole_folder(Path("data/split")) as out:
+        for index, part in enumerate(PARTS):
+            with pq.ParquetWriter(out / f"{part}.parquet", schema, compression="zstd") as writer:
+                start = 0
+                for piece in reviews.iter_batches(PIECE):
+                    rows = np.flatnonzero(parts[start : start + len(piece)] == index)
+                    columns = [pa.array(rows + start), *piece.take(rows).columns]
+                    writer.write_batch(pa.record_batch(columns, schema=schema))
+                    start += len(piece)
+    leaks = count_leaks(prints, parts)
+    write_json(Path("metrics/split.json"), {"rows": sizes, "duplicates_of_earlier_parts": leaks})
+    print(f"split: {sizes}; rows whose text also stands in an earlier part: {leaks}")
+
+
+if __name__ == "__main__":
+    with report_user_errors():
+        main()

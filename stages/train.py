@@ -1,0 +1,34 @@
+"""Fine-tune the encoder, and save it as a folder that transformers loads as it stands."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ordinal.batching import Tokens
+from ordinal.card import model_card
+from ordinal.classifier import new_classifier, save_classifier
+from ordinal.errors import report_user_errors
+from ordinal.files import read_json, whole_file, whole_folder
+from ordinal.training import fit
+from stages.params import load_params
+
+ENCODER = Path("data/pretrained")
+
+
+def main() -> None:
+    recipe = load_params().train
+    facts = read_json(Path("data/raw/facts.json"))
+    train = Tokens.load(Path("data/tokenized/train.parquet"))
+    validation = Tokens.load(Path("data/tokenized/validation.parquet"))
+    model = new_classifier(ENCODER, facts["labels"], recipe)
+    history = fit(model, train, validation, recipe)
+    with whole_folder(Path("models/ordinal")) as out:
+        save_classifier(model, ENCODER, model_card(facts, recipe), out)
+    for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
+        with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
+            pd.DataFrame(rows).to_csv(path, index=False)
+
+
+if __name__ == "__main__":
+    with report_user_errors():
+        main()
