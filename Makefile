@@ -16,7 +16,7 @@ repro: $(READY) ## run the pipeline (what changed since the last time), and show
 
 tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and had better have a GPU
 	@cp params.yaml .params.yaml.before
-	@if dvc exp run --name tripadvisor -S data.name=tripadvisor -S model.name=distilbert \
+	@if dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
 	    -S split.method=shuffle -S split.seed=1; \
 	then rm .params.yaml.before; ordinal results; \
 	else mv .params.yaml.before params.yaml; echo 'params.yaml is as it was before.' >&2; exit 1; fi
@@ -49,7 +49,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock
 	$(VENV)/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $(VENV)/uv.lock
-	$(VENV)/bin/uv pip install --quiet --python $(VENV) --system-certs --require-hashes -r requirements.lock \
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(VENV) --system-certs --require-hashes -r requirements.lock \
 	  || $(VENV)/bin/pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@

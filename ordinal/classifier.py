@@ -22,14 +22,11 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
     """
     outputs = LOSSES[recipe.loss].outputs(len(labels))
     names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
-    config = AutoConfig.from_pretrained(
-        encoder,
-        local_files_only=True,
-        trust_remote_code=False,
-        id2label=dict(enumerate(names)),
-        label2id={name: index for index, name in enumerate(names)},
-        ordinal={"labels": list(labels), "loss": recipe.loss, "decode": recipe.decode},
-    )
+    config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
+    # Set here: as arguments, from_pretrained drops what the encoder's config does not know.
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: index for index, name in enumerate(names)}
+    config.ordinal = {"labels": list(labels), "loss": recipe.loss, "decode": recipe.decode}
     torch.manual_seed(recipe.seed)
     model = _from_pretrained(encoder, config=config)
     # from_pretrained returns evaluation mode, and Lightning leaves the mode as it is.

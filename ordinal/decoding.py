@@ -22,7 +22,7 @@ def decode(probabilities: Probabilities, rule: Decoding = "median") -> Labels:
     if rule == "median":
         cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)
         reached = cumulative >= 0.5 * cumulative[:, -1:]  # the last is 1 but for rounding
-        return np.argmax(reached, axis=1)
+        return np.asarray(reached.argmax(axis=1), np.int64)
     if rule == "mean":
         return np.floor(probabilities.astype(np.float64) @ classes + 0.5).astype(np.int64)
-    return np.argmax(probabilities, axis=1)
+    return np.asarray(probabilities.argmax(axis=1), np.int64)

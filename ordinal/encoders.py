@@ -31,12 +31,13 @@ def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision):
             raise UserError(
-                f"model.name '{name}' is on the hub: set model.revision to the 40-digit commit to take"
+                f"model.name '{name}' is on the hub: set model.revision to the commit (40 digits)"
             )
         try:
-            _from_sources(name, _hub_encoder(name, revision), folder)
+            entry = _hub_encoder(name, revision)
         except SourceError as failure:
-            raise UserError(f"encoder '{name}' could not be had: {failure}") from None
+            raise _not_had(name, [str(failure)]) from None
+        _from_sources(name, entry, folder)
     else:
         raise unknown_name("encoder", name, list(catalog.encoders))
 
@@ -60,7 +61,11 @@ def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
             failures.append(f"{described}: {failure}")
         else:
             return
-    raise UserError(
+    raise _not_had(name, failures)
+
+
+def _not_had(name: str, failures: list[str]) -> UserError:
+    return UserError(
         f"encoder '{name}' could not be had ({'; '.join(failures)}): check the network, or set "
         f"model.name to a local folder with {', '.join(FILES)}; "
         "`make repro` needs the package index alone"
@@ -114,9 +119,11 @@ def _hub_encoder(name: str, revision: str) -> Encoder:
             metadata = get_hf_file_metadata(url)
         except Exception as error:  # noqa: BLE001, each version of the hub's client raises other kinds
             raise SourceError(f"{url}: {str(error).partition(chr(10))[0]}") from None
-        if metadata.commit_hash != revision or metadata.etag is None:
+        if metadata.commit_hash != revision:
             raise SourceError(f"{url}: the hub does not confirm commit {revision}")
-        kind = "sha256" if len(metadata.etag) == 64 else "git-blob"
+        kind = {40: "git-blob", 64: "sha256"}.get(len(metadata.etag or ""))
+        if kind is None:
+            raise SourceError(f"{url}: the hub does not tell the file's hash")
         checksums[file] = f"{kind}:{metadata.etag}"
     source = HubSource(hub=name, revision=revision)
     return Encoder(sources=[source], files=checksums, licence="see the hub", origin=name)

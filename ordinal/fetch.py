@@ -3,10 +3,12 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter
 from tqdm import tqdm
+from urllib3.exceptions import ReadTimeoutError
 
 from ordinal.catalog import BUILTIN, DataSet
 from ordinal.errors import UserError
@@ -15,7 +17,7 @@ from ordinal.files import BLOCK, git_blob_id, sha256
 TRIES = 3
 FIRST_PAUSE = 1.0  # seconds; doubled after each try
 TIMEOUT = (10, 60)  # seconds to connect, and between two packets
-LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class SourceError(Exception):
@@ -34,7 +36,7 @@ def find_data(entry: DataSet, folder: Path) -> Path:
     for source in entry.sources:
         try:
             if source.startswith(("http://", "https://")):
-                path = folder / source.rsplit("/", 1)[-1]
+                path = folder / Path(urlsplit(source).path).name  # without ?download=1
                 download(source, path)
             else:
                 path = Path(source)
@@ -62,10 +64,7 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
     Raises:
         SourceError: with the reason, after the last try.
     """
-    with requests.Session() as session:
-        session.adapters.clear()  # no other scheme, no plain http, whatever a redirect says
-        for prefix in ("https://", *LOOPBACK):
-            session.mount(prefix, HTTPAdapter())
+    with _Session() as session:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
@@ -81,6 +80,16 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
                 failure = SourceError(_reason(error))
     path.unlink(missing_ok=True)
     raise failure
+
+
+class _Session(requests.Session):
+    """Refuses what is neither https nor http on loopback; each redirect passes here too."""
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        parts = urlsplit(url)
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            return super().get_adapter(url)
+        raise requests.exceptions.InvalidSchema(url)
 
 
 def _stream(
@@ -100,8 +109,11 @@ def _stream(
 
 
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
+    # In the middle of a file, requests hides a timeout in an error of the connection.
+    if isinstance(error, requests.Timeout) or isinstance(error.__context__, ReadTimeoutError):
         return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "no secure connection (does this machine trust the server's certificate?)"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke off in the middle of the file"
     return "could not be reached"

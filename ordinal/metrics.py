@@ -1,5 +1,6 @@
 """How good predictions are: of the decoded label, of the distribution, and how sure one can be."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -99,15 +100,18 @@ def bootstrap_intervals(
         ]
         return np.array(values).T.reshape(len(names), *rows.shape[:-1])
 
-    interval = stats.bootstrap(
-        (np.arange(len(labels)),),
-        statistic,
-        n_resamples=resamples,
-        batch=100,
-        vectorized=True,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
+    with warnings.catch_warnings():
+        # A metric that is the same in all resamples has an interval of no width: no need to warn.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        interval = stats.bootstrap(
+            (np.arange(len(labels)),),
+            statistic,
+            n_resamples=resamples,
+            batch=100,
+            vectorized=True,
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
     return dict(zip(names, zip(interval.low, interval.high, strict=True), strict=True))
 
 

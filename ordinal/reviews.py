@@ -51,7 +51,7 @@ def _pieces(path: Path, kind: str) -> Iterable[pd.DataFrame]:
     if kind == "parquet":
         return (batch.to_pandas() for batch in pq.ParquetFile(path).iter_batches(PIECE))
     if kind == "jsonl":
-        return pd.read_json(path, lines=True, chunksize=PIECE, dtype=False, convert_dates=False)
+        return pd.read_json(path, lines=True, chunksize=PIECE, dtype=False)
     # Everything as text: a review "NA" or "1.0" is a text, and labels are compared by value below.
     return pd.read_csv(
         path,

@@ -1,4 +1,4 @@
-"""The synthetic reviews: reproducible, balanced, noisy as stated, and neither trivial nor hopeless."""
+"""The synthetic reviews: reproducible, balanced, noisy as stated, and not trivial."""
 
 import hashlib
 import os

@@ -1,0 +1,165 @@
+"""Fixtures: a tiny encoder, a small file of reviews, and a copy of the project to run in."""
+
+import csv
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# One thread a process: the tests run in parallel, and threads that wait for each other waste cores.
+os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+WORDS = ("awful", "poor", "plain", "good", "superb")
+
+
+def write_reviews_csv(path: Path, rows: int = 120, seed: int = 0) -> None:
+    """Reviews whose one telling word gives the stars away: even a tiny model can learn them."""
+    draw = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "stars"])
+        for number in range(rows):
+            filler = " ".join(
+                draw.choices(["room", "bed", "staff", "the", "was"], k=draw.randint(2, 20))
+            )
+            writer.writerow([f"{filler} {WORDS[number % 5]} {number}", number % 5 + 1])
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers of width 16 with random weights, saved as the hub would have it."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, set_seed
+
+    folder = tmp_path_factory.mktemp("tiny")
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, *WORDS, "room", "bed", "staff", "the", "was", *"0123456789"]
+    words += [f"##{digit}" for digit in "0123456789"]
+    tokenizer = Tokenizer(
+        models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]")
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=64, pad_token="[PAD]", unk_token="[UNK]"
+    ).save_pretrained(folder)
+    set_seed(0)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's files under git, as a fresh clone is: nothing has run in it."""
+    return _clone(tmp_path / "project")
+
+
+@pytest.fixture
+def small_project(tmp_path: Path, tiny_encoder: Path) -> Path:
+    """The project set to the small file of reviews and the tiny encoder: a run takes seconds."""
+    return _small_clone(tmp_path / "project", tiny_encoder)
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
+    folder = _small_clone(tmp_path_factory.mktemp("finished") / "project", tiny_encoder)
+    run = run_in(folder, "dvc", "repro")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for command in ("add --all", "commit --quiet -m Run"):
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    return folder
+
+
+@pytest.fixture
+def finished_project(tmp_path: Path, _finished: Path) -> Path:
+    """A copy of a small project in which the pipeline has run, and its results are committed."""
+    return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
+
+
+def _clone(folder: Path) -> Path:
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for file in files.splitlines():
+        if (ROOT / file).is_file():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / file, folder / file)
+    for command in ("init --quiet --initial-branch=main", "add --all", "commit --quiet -m Start"):
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    return folder
+
+
+def _small_clone(folder: Path, encoder: Path) -> Path:
+    _clone(folder)
+    write_reviews_csv(folder / "data/own/reviews.csv")
+    shutil.copytree(encoder, folder / "data/own/tiny")
+    set_params(
+        folder,
+        {
+            "data.name": "data/own/reviews.csv",
+            "data.text": "review",
+            "data.label": "stars",
+            "model.name": "data/own/tiny",
+            "tokenize.max_length": 64,
+            "train.epochs": 2,
+            "train.lr": 0.003,
+            "evaluate.resamples": 100,
+        },
+    )
+    for command in ("add --all --force data/own", "add params.yaml", "commit --quiet -m Small"):
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    return folder
+
+
+def set_params(project: Path, values: dict[str, object]) -> None:
+    """Change keys (`section.key`) of a project's params.yaml."""
+    path = project / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name, value in values.items():
+        section, key = name.split(".")
+        params[section][key] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """What a command of the project runs under: this environment's programs first on PATH."""
+    git = {
+        f"GIT_{who}_{what}": "test@localhost"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | git | {"PATH": path} | changes
+
+
+def run_in(project: Path, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a project as a user does, with no terminal; its output is captured."""
+    return subprocess.run(
+        command,
+        cwd=project,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages that a `dvc repro` says it ran."""
+    return [
+        line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
+    ]

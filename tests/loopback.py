@@ -1,0 +1,79 @@
+"""A web server on this machine that answers as it is told to, and remembers what it was asked."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server says to one request."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sends: int | None = None
+    """How many bytes of the body are sent; None sends all."""
+    then_waits: bool = False
+    """Whether it then keeps the connection open, silent, until the client gives up."""
+
+
+class Loopback(ThreadingHTTPServer):
+    """Answers by path. Of several answers each is given once, and the last one ever after."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.asked: list[str] = []
+        self._answers: dict[str, list[Answer]] = {}
+
+    def answer(self, path: str, *answers: Answer) -> str:
+        """Set the answers to a path; returns its URL."""
+        self._answers[path] = list(answers)
+        return self.url + path
+
+    def next_answer(self, path: str) -> Answer:
+        self.asked.append(path)
+        answers = self._answers.get(path, [Answer(404)])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Loopback
+
+    def do_GET(self) -> None:
+        answer = self._send_head()
+        self.wfile.write(answer.body[: answer.sends])
+        if answer.then_waits:
+            self.connection.recv(1)
+
+    def do_HEAD(self) -> None:
+        self._send_head()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _send_head(self) -> Answer:
+        answer = self.server.next_answer(self.path)
+        self.send_response(answer.status)
+        for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        return answer
+
+
+@contextmanager
+def serving() -> Iterator[Loopback]:
+    """Run a server for as long as the block lasts."""
+    with Loopback() as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,66 @@
+"""Batches: every row once, in an order that (seed, epoch) fixes, padded as by a loop."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordinal.batching import Tokens, evaluation_batches, training_batches
+
+REVIEWS = [[2, 7, 3], [2, 3], [2, 9, 9, 9, 3], [2, 8, 3]]
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    columns = {"input_ids": pa.array(REVIEWS, pa.list_(pa.int32())), "label": [0, 1, 2, 1]}
+    pq.write_table(pa.table(columns), tmp_path / "tokens.parquet")
+    return Tokens.load(tmp_path / "tokens.parquet")
+
+
+def test_rows_are_padded_as_by_a_loop(tokens: Tokens) -> None:
+    ids, mask = tokens.pad(np.array([3, 0, 2]), pad_id=1)
+    assert ids.tolist() == [[2, 8, 3, 1, 1], [2, 7, 3, 1, 1], [2, 9, 9, 9, 3]]
+    assert mask.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert tokens.lengths.tolist() == [3, 2, 5, 3]
+
+
+lengths = st.lists(st.integers(1, 500), min_size=1, max_size=400).map(np.array)
+
+
+@given(lengths, st.integers(1, 40), st.integers(0, 5), st.integers(0, 5))
+def test_every_row_is_trained_on_once_an_epoch(
+    lengths: np.ndarray, size: int, seed: int, epoch: int
+) -> None:
+    batches = training_batches(lengths, size, seed, epoch)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert len(batches) == -(-len(lengths) // size)
+    assert max(len(batch) for batch in batches) <= size
+
+
+@given(lengths, st.integers(1, 40))
+def test_every_row_is_evaluated_once_the_longest_first(lengths: np.ndarray, size: int) -> None:
+    order = np.concatenate(evaluation_batches(lengths, size))
+    assert sorted(order) == list(range(len(lengths)))
+    assert (np.diff(lengths[order]) <= 0).all()
+
+
+def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+    lengths = np.random.default_rng(0).integers(5, 500, size=300)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return np.concatenate(training_batches(lengths, 8, seed, epoch)).tolist()
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+def test_little_of_a_batch_is_padding() -> None:
+    lengths = np.random.default_rng(0).lognormal(5, 0.8, size=5000).astype(int).clip(5, 512)
+    batches = training_batches(lengths, 16, seed=1, epoch=0)
+    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
+    assert 1 - lengths.sum() / padded < 0.05

@@ -1,0 +1,159 @@
+"""dvc.yaml says the truth: each stage's modules, parameters, and what a change reruns."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from tests.conftest import ROOT, set_params
+from tests.imports import modules_imported_by
+
+STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate")
+USES_TORCH = ("train", "evaluate")
+
+# For every key of params.yaml another value, and the stages that read it.
+KEYS: dict[str, tuple[object, set[str]]] = {
+    "data.name": ("tripadvisor", {"download"}),
+    "data.text": ("review", {"download"}),
+    "data.label": ("stars", {"download"}),
+    "model.name": ("distilbert", {"pretrained"}),
+    "model.revision": ("0" * 40, {"pretrained"}),
+    "split.method": ("hash", {"split"}),
+    "split.seed": (2, {"split"}),
+    "split.train": (0.6, {"split"}),
+    "split.validation": (0.2, {"split"}),
+    "split.test": (0.3, {"split"}),
+    "tokenize.max_length": (64, {"tokenize"}),
+    "train.loss": ("other", {"train"}),
+    "train.decode": ("mode", {"baseline", "train"}),
+    "train.seed": (2, {"train"}),
+    "train.epochs": (1, {"train"}),
+    "train.patience": (2, {"train"}),
+    "train.batch_size": (8, {"train"}),
+    "train.accumulate": (2, {"train"}),
+    "train.lr": (3e-5, {"train"}),
+    "train.warmup": (0.2, {"train"}),
+    "train.weight_decay": (0.1, {"train"}),
+    "train.clip": (0.5, {"train"}),
+    "train.precision": ("32-true", {"train", "evaluate"}),
+    "train.accelerator": ("cpu", {"train", "evaluate"}),
+    "evaluate.resamples": (200, {"evaluate"}),
+}
+
+
+def declared(stage: str) -> dict[str, list[str]]:
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return content["stages"][stage]
+
+
+def test_the_stages_are_those_of_the_folder() -> None:
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert tuple(content["stages"]) == STAGES
+    assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == {*STAGES, "params"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_modules_it_imports(stage: str) -> None:
+    modules = {path for path in declared(stage)["deps"] if path.endswith(".py")}
+    assert modules == modules_imported_by(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_exactly_the_parameters_it_reads(stage: str) -> None:
+    """Read from the source: `params` is what load_params gave, whole or by one section."""
+    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text(encoding="utf-8"))
+    chains = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    starts = [chain for chain in chains if chain.startswith("load_params().")]
+    if starts:
+        read = {chain.removeprefix("load_params().") for chain in starts}
+    else:
+        read = {chain.removeprefix("params.") for chain in chains if chain.startswith("params.")}
+    leaves = {key for key in read if not any(other.startswith(f"{key}.") for other in read)}
+    known = {key for name in KEYS for key in (name, name.split(".")[0])}
+    covered = {
+        key
+        for key in leaves & known
+        for entry in declared(stage)["params"]
+        if key == entry or key.startswith(f"{entry}.")
+    }
+    assert covered == leaves & known
+    assert len(declared(stage)["params"]) <= len(covered)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_only_modules_it_declares_and_torch_only_where_it_is_used(
+    stage: str,
+) -> None:
+    code = f"import sys, stages.{stage}; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(run.stdout.split())
+    assert ("torch" in loaded) is (stage in USES_TORCH)
+    ours = {
+        name.replace(".", "/") + ".py"
+        for name in loaded
+        if name.startswith(("ordinal.", "stages."))
+    }
+    assert ours <= modules_imported_by(stage)
+
+
+def test_the_table_below_names_every_parameter() -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert set(KEYS) == {f"{section}.{key}" for section in content for key in content[section]}
+
+
+def test_every_parameter_reruns_the_stages_that_read_it_and_no_other(project: Path) -> None:
+    def changed_params() -> set[str]:
+        """Stages whose parameters differ from dvc.lock's; data that no run has made yet aside."""
+        with Repo(project) as repo:
+            return {
+                stage.split(":")[-1]
+                for stage, changes in repo.status().items()
+                for change in changes
+                if isinstance(change, dict) and "params.yaml" in change.get("changed deps", {})
+            }
+
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    assert changed_params() == set()
+    for key, (value, stages) in KEYS.items():
+        set_params(project, {key: value})
+        assert changed_params() == stages, key
+        (project / "params.yaml").write_text(before, encoding="utf-8")
+
+
+def test_the_committed_results_are_those_of_the_committed_code_and_parameters(
+    project: Path,
+) -> None:
+    """In a fresh clone no dependency that git tracks may differ from dvc.lock."""
+    with Repo(project) as repo:
+        status = repo.status()
+    differ = {
+        f"{stage}: {path}"
+        for stage, changes in status.items()
+        for change in changes
+        if isinstance(change, dict)
+        for path, how in change.get("changed deps", {}).items()
+        if how != "deleted"  # data that the pipeline makes, not yet made here
+    }
+    assert differ == set()
+    outs = {
+        path: how
+        for changes in status.values()
+        for change in changes
+        if isinstance(change, dict)
+        for path, how in change.get("changed outs", {}).items()
+        if path.startswith("metrics/")
+    }
+    assert outs == {}
+
+
+def test_the_committed_model_beats_tfidf_and_tfidf_the_median() -> None:
+    metrics = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    baselines = metrics["baseline"]
+    assert metrics["test"]["mae"] < baselines["tfidf"]["mae"] < baselines["median"]["mae"]

@@ -1,0 +1,196 @@
+"""The stages under a real DVC, on a small file and a tiny encoder."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from ordinal.split import PARTS
+from stages.params import load_params
+from tests.conftest import WORDS, run_in, set_params, stages_run
+
+ALL = {"download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate"}
+
+
+def repro(project: Path, *arguments: str) -> list[str]:
+    run = run_in(project, "dvc", "repro", *arguments)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return stages_run(run.stdout)
+
+
+def snapshot(project: Path) -> dict[str, bytes]:
+    """All that a run leaves behind, byte by byte."""
+    files = [project / "dvc.lock"]
+    for folder in ("data", "models", "metrics"):
+        files += [path for path in (project / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(project)): path.read_bytes() for path in files}
+
+
+def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path) -> None:
+    split = {part: pq.read_table(finished_project / f"data/split/{part}.parquet") for part in PARTS}
+    assert [len(table) for table in split.values()] == [84, 12, 24]
+    tokens = pq.read_table(finished_project / "data/tokenized/test.parquet")
+    assert tokens.column_names == ["input_ids", "label"]
+    assert tokens["label"].equals(split["test"]["label"])
+    assert str(tokens.schema.field("input_ids").type) == "list<element: int32>"
+
+    metrics = json.loads((finished_project / "metrics/metrics.json").read_text())
+    names = [
+        "mae",
+        "rmse",
+        "accuracy",
+        "off_by_one",
+        "qwk",
+        "macro_mae",
+        "spearman",
+        "kendall",
+        "rps",
+        "ece",
+    ]
+    for part in PARTS:
+        assert list(metrics[part]) == names
+    interval = metrics["test_95_percent"]["mae"]
+    assert interval["low"] <= metrics["test"]["mae"] <= interval["high"]
+
+    predictions = pd.read_parquet(finished_project / "data/predictions/test.parquet")
+    assert predictions["row"].tolist() == split["test"]["row"].to_pylist()
+    chances = predictions[[f"p_{stars}" for stars in range(1, 6)]]
+    assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    mae = (predictions["predicted"] - predictions["label"]).abs().mean()
+    assert mae == pytest.approx(metrics["test"]["mae"], abs=1e-6)
+
+    epochs = pd.read_csv(finished_project / "metrics/plots/epochs.csv")
+    assert epochs["epoch"].tolist() == [1, 2]
+    assert not list(finished_project.glob("data/.*"))
+
+
+def test_nothing_to_do_is_nothing_done_and_all_done_again_is_the_same_to_the_last_byte(
+    finished_project: Path,
+) -> None:
+    before = snapshot(finished_project)
+    assert repro(finished_project) == []
+    assert "up to date" in run_in(finished_project, "dvc", "status").stdout
+    assert set(repro(finished_project, "--force")) == ALL
+    assert snapshot(finished_project) == before
+
+
+def test_a_learning_rate_reruns_train_and_evaluate_alone(finished_project: Path) -> None:
+    run = run_in(finished_project, "dvc", "exp", "run", "-S", "train.lr=3e-5")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert stages_run(run.stdout) == ["train", "evaluate"]
+    # Hydra wrote text that YAML does not read as a number: the stage has to.
+    assert yaml.safe_load((finished_project / "params.yaml").read_text())["train"]["lr"] == "3e-05"
+    assert load_params(finished_project / "params.yaml").train.lr == 3e-5
+
+    diff = json.loads(run_in(finished_project, "dvc", "metrics", "diff", "--json").stdout)
+    assert "validation.rps" in diff["metrics/metrics.json"]
+    assert "metrics/baseline.json" not in diff
+    table = run_in(finished_project, "dvc", "exp", "show", "--csv").stdout
+    assert "3e-05" in table
+
+
+def test_experiments_run_in_a_temporary_folder_and_in_the_queue(finished_project: Path) -> None:
+    before = snapshot(finished_project)
+    run = run_in(finished_project, "dvc", "exp", "run", "--temp", "-S", "train.lr=3e-5")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert stages_run(run.stdout) == ["train", "evaluate"]
+
+    queue = ("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "train.lr=4e-5")
+    assert run_in(finished_project, *queue).returncode == 0
+    assert run_in(finished_project, "dvc", "queue", "start").returncode == 0
+    logs = run_in(finished_project, "dvc", "queue", "logs", "queued", "--follow")
+    assert stages_run(logs.stdout) == ["train", "evaluate"], logs.stdout + logs.stderr
+
+    table = run_in(finished_project, "dvc", "exp", "show", "--csv").stdout
+    assert "3e-05" in table
+    assert "4e-05" in table
+    assert snapshot(finished_project) == before
+
+
+def test_the_saved_model_loads_in_plain_transformers(finished_project: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = finished_project / "models/ordinal"
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model(**tokenizer("a good room", return_tensors="pt")).logits.shape == (1, 4)
+    assert model.config.ordinal == {"labels": list("12345"), "loss": "corn", "decode": "median"}
+    assert model.config.id2label[0] == "above 1"
+    assert (folder / "README.md").read_text().startswith("---\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data.text": "title"}, "no column 'title'; it has 'review', 'stars'"),
+        ({"data.text": None}, "name its columns with data.text and data.label"),
+        ({"data.name": "trpadvisor"}, "did you mean 'tripadvisor'?"),
+        ({"data.name": "nowhere.csv"}, "neither in data/catalog.yaml nor a path that exists"),
+        ({"train.lrr": 1}, "train.lrr is not a parameter; did you mean lr?"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence_and_loses_nothing(
+    change: dict[str, object], message: str, finished_project: Path
+) -> None:
+    before = snapshot(finished_project)
+    set_params(finished_project, change)
+    run = run_in(finished_project, "python", "-m", "stages.download")
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+    assert message in run.stderr
+    assert snapshot(finished_project) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("  ,3", "has no text"), ("fine,7", "'7' is not a known label"), ("fine,", "is empty")],
+)
+def test_a_bad_row_stops_the_pipeline_by_name(line: str, message: str, small_project: Path) -> None:
+    entry = """
+  own:
+    sources: [data/own/reviews.csv]
+    allow_unpinned: true
+    text: review
+    label: stars
+    labels: [1, 2, 3, 4, 5]
+    licence: mine
+    origin: a test
+"""
+    catalog = small_project / "data/catalog.yaml"
+    catalog.write_text(catalog.read_text().replace("\nencoders:", f"{entry}\nencoders:"))
+    with (small_project / "data/own/reviews.csv").open("a") as file:
+        file.write(f"{line}\n")
+    set_params(small_project, {"data.name": "own"})
+    run = run_in(small_project, "dvc", "repro", "download")
+    assert run.returncode != 0
+    assert message in run.stderr
+    assert "row 121 (the header not counted)" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (small_project / "data/raw").exists()
+
+
+def test_a_file_of_ones_own_is_watched(small_project: Path) -> None:
+    assert repro(small_project, "split") == ["download", "split"]
+    with (small_project / "data/own/reviews.csv").open("a") as file:
+        file.write(f"one more {WORDS[2]} room,3\n")
+    assert repro(small_project, "split") == ["download", "split"]
+    assert len(pq.read_table(small_project / "data/raw/reviews.parquet")) == 121
+
+
+def test_a_max_length_above_the_encoders_is_refused(finished_project: Path) -> None:
+    set_params(finished_project, {"tokenize.max_length": 65})
+    run = run_in(finished_project, "python", "-m", "stages.tokenize")
+    assert run.returncode == 1
+    assert run.stderr == "error: tokenize.max_length is 65: this encoder reads at most 64 tokens\n"
+
+
+def test_results_without_a_run_says_what_to_do(project: Path) -> None:
+    shutil.rmtree(project / "metrics")
+    run = run_in(project, "ordinal", "results")
+    assert run.returncode == 1
+    assert "run `make repro` first" in run.stderr
