@@ -6,10 +6,11 @@ Every review is composed from the phrases below, all written for this module:
   stay, from 1 to 5. The clean grade is the rounded mean of all opinions in the text. If the text
   names the aspect that matters most, the opinion about it counts ``MAIN_WEIGHT`` times. Means
   further than ``MARGIN`` from a whole grade are drawn again, so no review is a close call.
-* Words of praise and of blame alone say little. With probability ``TURNED`` an adjective is denied
-  ("hardly clean", or said by somebody who "must have meant another house"), equally often for
-  praise and for blame; others state only what was expected. Many verdicts and observations come
-  in pairs made of nearly the same words. Other hotels and neutral facts do not count at all.
+* Words of praise and of blame alone do not settle it. With probability ``TURNED`` an adjective
+  is denied ("hardly clean", or said by somebody who "must have meant another house"), equally
+  often for praise and for blame; others state only what was expected. Many verdicts and
+  observations come in pairs made of nearly the same words. Other hotels and neutral facts do not
+  count at all.
 * Label noise: with probability ``NOISE`` the stars are one above or one below the clean grade
   (at the ends always inward), independently of the text.
 
@@ -36,8 +37,8 @@ OPINIONS = (1, 2, 2, 2, 3, 3, 4)  # aspects per review, equally likely; likewise
 REMARKS = (0, 0, 0, 1, 1, 2)  # neutral facts per review
 
 # Probabilities. TURNED sets how far a model that only counts words falls behind.
-TURNED = 0.25
-WEIGHED = 0.4  # the review says which aspect matters most
+TURNED = 0.1
+WEIGHED = 0.2  # the review says which aspect matters most
 VERDICT = 0.4  # it also rates the whole stay
 ELSEWHERE_RATE = 0.1  # it rates another hotel, which does not count
 OBSERVED = 0.2  # a very good or very bad opinion is an observation without an adjective

@@ -20,15 +20,15 @@ class Recipe(BaseModel):
     """How a distribution over the classes becomes one label."""
     seed: int = Field(1, ge=0)
     """Seeds the new head, dropout, and the order of the batches."""
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(5, ge=1)
     """Passes over the training rows; the weights of the best one by validation MAE are kept."""
     patience: int | None = Field(None, ge=1)
     """Stop after this many epochs without a better validation MAE; null never stops early."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(8, ge=1)
     """Reviews a forward pass."""
     accumulate: int = Field(1, ge=1)
     """Forward passes an optimiser step."""
-    lr: float = Field(5e-5, gt=0)
+    lr: float = Field(1.5e-4, gt=0)
     """Peak learning rate of AdamW."""
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""

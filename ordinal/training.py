@@ -1,6 +1,7 @@
 """Fine-tuning: one LightningModule, one fit."""
 
 import logging
+import signal
 import sys
 import tempfile
 import warnings
@@ -10,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
@@ -189,9 +191,10 @@ def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recip
             reload_dataloaders_every_n_epochs=1,  # the order of the batches is new each epoch
             use_distributed_sampler=False,
         )
-        trainer.fit(module)
-        if trainer.interrupted:
-            sys.exit("error: training was interrupted")
+        try:
+            trainer.fit(module)
+        except SIGTERMException:  # left alone, it would end the process with status 0
+            sys.exit(128 + signal.SIGTERM)
         state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
         module.load_state_dict(state)
     model.cpu().eval()

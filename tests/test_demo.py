@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from ordinal.demo import BEST_MAE, GRADES, MAX_WORDS, MIN_WORDS, NOISE, Review, demo_reviews
 
 # Of the default corpus. A change here means that every figure measured on it is out of date.
-SHA256 = "19da165ebfc2cb57eb37c0fd9e32ea9328d8bd28ecf4eb34591b31c76c4acf4d"
+SHA256 = "09c52f605686dc7413467523b0cd3db82f7355577fae8fdb6c84d31c24890f3b"
 
 DIGEST = (
     "import hashlib; from ordinal.demo import demo_reviews; "

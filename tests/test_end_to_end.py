@@ -1,0 +1,19 @@
+"""The embedded default as a newcomer runs it, cut to one epoch: real corpus, real encoder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_in, set_params
+
+
+@pytest.mark.slow
+def test_make_repro_learns_on_the_embedded_default(project: Path) -> None:
+    set_params(project, {"train.epochs": 1, "evaluate.resamples": 100})
+    run = run_in(project, "make", "--old-file=.venv/ready", "repro")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "synthetic" in run.stdout
+    metrics = json.loads((project / "metrics/metrics.json").read_text())
+    assert metrics["test"]["mae"] < metrics["baseline"]["median"]["mae"] - 0.2
+    assert f"{metrics['test']['mae']:.4f}" in run.stdout
