@@ -34,7 +34,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.seed": (2, {"train"}),
     "train.epochs": (1, {"train"}),
     "train.patience": (2, {"train"}),
-    "train.batch_size": (8, {"train"}),
+    "train.batch_size": (16, {"train"}),
     "train.accumulate": (2, {"train"}),
     "train.lr": (3e-5, {"train"}),
     "train.warmup": (0.2, {"train"}),

@@ -27,7 +27,6 @@ def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
         line = re.sub("^make ", f"make {step}--old-file=.venv/ready ", command)
         run = run_in(finished_project, "bash", "-c", line)
         assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
-        assert run.stdout, command if not command.startswith("cp ") else None
     run_in(finished_project, "dvc", "queue", "stop", "--kill")
     page = (finished_project / "dvc_plots/index.html").read_text()
     for title in (
