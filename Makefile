@@ -1,42 +1,47 @@
 # Every target sets up what it needs by itself: Python 3.11 to 3.13, make and git are enough.
-PYTHON ?= python3
+PYTHONS := python3 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c \
+  'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/ready
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# The stages run `python`.
+export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help repro tripadvisor test lint lock bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## run the pipeline (what changed since the last time), and show the result
-	@dvc repro
-	@ordinal results
+	@$(BIN)/dvc repro
+	@$(BIN)/ordinal results
 
 tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and had better have a GPU
 	@cp params.yaml .params.yaml.before
-	@if dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
+	@restore() { mv .params.yaml.before params.yaml; echo 'params.yaml is as it was before.' >&2; }; \
+	trap 'restore; exit 130' INT TERM; \
+	if $(BIN)/dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
 	    -S split.method=shuffle -S split.seed=1 \
 	    -S train.epochs=3 -S train.batch_size=12 -S train.lr=5e-5; \
-	then rm .params.yaml.before; ordinal results; \
-	else mv .params.yaml.before params.yaml; echo 'params.yaml is as it was before.' >&2; exit 1; fi
+	then rm .params.yaml.before; $(BIN)/ordinal results; else restore; exit 1; fi
 
 test: $(READY) ## run all tests
-	@pytest
+	@$(BIN)/pytest
 
 lint: $(READY) ## check style and types
-	@ruff check
-	@ruff format --check
-	@mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
-	uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
 	  --output-file requirements.lock pyproject.toml
 
-bench: $(READY) ## measure what DVC and the stages' imports cost when nothing is to be done
-	@python -m benchmarks.idle
+bench: $(READY) ## measure what `dvc repro` costs when nothing is to be done
+	@$(BIN)/python -m benchmarks.idle
 
 clean: ## remove the environment and all that the pipeline made, but not DVC's cache
 	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots
@@ -44,8 +49,7 @@ clean: ## remove the environment and all that the pipeline made, but not DVC's c
 # uv is several times as fast as pip, but knows neither pip's mirrors nor its proxies: pip is the
 # second try.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	  || { echo 'error: Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.12 …' >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11, 3.12 or 3.13 on PATH' >&2; exit 1; }
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.lock

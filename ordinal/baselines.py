@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 
 from ordinal.decoding import Labels, Probabilities
 
@@ -19,12 +18,18 @@ def class_shares(train_labels: Labels, rows: int, classes: int) -> Probabilities
 def tfidf_logistic_regression(
     train_texts: Sequence[str], train_labels: Labels, texts: Sequence[str], classes: int
 ) -> Probabilities:
-    """Distributions (rows, K) from logistic regression on the TF-IDF of words and word pairs."""
-    model = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
-        LogisticRegression(C=3, max_iter=1000),
-    )
-    model.fit(train_texts, train_labels)
+    """Distributions (rows, K) from logistic regression on the TF-IDF of words and word pairs.
+
+    Where there is nothing to learn from, one class or no word twice, they are the class shares.
+    """
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    try:
+        features = vectorizer.fit_transform(train_texts)
+    except ValueError:  # no word stands in two reviews
+        return class_shares(train_labels, len(texts), classes)
+    if len(set(train_labels)) == 1:
+        return class_shares(train_labels, len(texts), classes)
+    model = LogisticRegression(C=3, max_iter=1000).fit(features, train_labels)
     probabilities = np.zeros((len(texts), classes))
-    probabilities[:, model.classes_] = model.predict_proba(texts)
+    probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(texts))
     return probabilities

@@ -43,7 +43,8 @@ class Tokens:
 
     def pad(self, rows: Rows, pad_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Token ids and attention mask of some rows, both (len(rows), longest of them)."""
-        starts, lengths = self.offsets[rows, None], self.lengths[rows, None]
+        starts = self.offsets[rows, None]
+        lengths = self.offsets[rows + 1, None] - starts
         columns = np.arange(lengths.max())
         mask = columns < lengths
         ids = np.where(mask, self.ids[np.where(mask, starts + columns, 0)], pad_id)

@@ -13,10 +13,11 @@ tags: [ordinal-regression, {loss}]
 # Ordinal classifier: {labels}
 
 Predicts one of {count} ordered labels (lowest first: {labels}) from a text.
-Trained on {rows} reviews of `{name}`{synthetic}: {origin} (licence: {licence}).
+Fine-tuned from a {encoder} encoder on {rows} reviews of `{name}`{synthetic}: {origin}
+(licence: {licence}).
 
 `config.ordinal` holds the label names, the loss (`{loss}`) and the decoding rule (`{decode}`).
-The logits are no class scores: read them with `ordinal.losses.LOSSES["{loss}"].probabilities`.
+`ordinal.losses.LOSSES["{loss}"].probabilities` turns logits into a distribution over labels.
 
 ```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -27,14 +28,15 @@ tokenizer = AutoTokenizer.from_pretrained("models/ordinal")
 """
 
 
-def model_card(facts: dict[str, Any], recipe: Recipe) -> str:
+def model_card(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Recipe) -> str:
     """Markdown with the metadata of the model hub, from the data's record and the recipe."""
     return CARD.format(
         loss=recipe.loss,
         decode=recipe.decode,
         labels=", ".join(facts["labels"]),
         count=len(facts["labels"]),
-        rows=facts["rows"],
+        encoder=encoder,
+        rows=train_rows,
         name=facts["name"],
         synthetic=", which are synthetic" if facts["synthetic"] else "",
         origin=facts["origin"],

@@ -5,11 +5,20 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from ordinal.errors import UserError
 
 BUILTIN = "builtin"
+ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|git-blob:[0-9a-f]{40})$")]
 
 
@@ -31,8 +40,8 @@ class DataSet(_Entry):
     """Take the file without a checksum: whatever the source then serves is trusted."""
     text: str
     label: str
-    labels: list[int | str] = Field(min_length=2)
-    """The values of the label column, from the lowest class to the highest."""
+    labels: list[StrictInt | StrictStr] = Field(min_length=2)
+    """The values of the label column, from lowest to highest; quote "no" and "yes"."""
     synthetic: bool = False
 
     @model_validator(mode="after")
@@ -41,6 +50,8 @@ class DataSet(_Entry):
             raise ValueError(
                 "give a checksum (sha256:… or git-blob:…), or set allow_unpinned: true"
             )
+        if unnamed := [url for url in self.sources if url.endswith("/")]:
+            raise ValueError(f"source {unnamed[0]} names no file")
         if len({str(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
         return self
@@ -68,7 +79,13 @@ class Encoder(_Entry):
     sources: list[HubSource | WheelSource] = Field(min_length=1)
     """Tried in order."""
     files: dict[str, Checksum]
-    """The files to take, and the checksum of each."""
+    """`ENCODER_FILES`, and the checksum of each."""
+
+    @model_validator(mode="after")
+    def _names_its_files(self) -> Self:
+        if set(self.files) != set(ENCODER_FILES):
+            raise ValueError(f"files has to name {', '.join(ENCODER_FILES)}, and no other")
+        return self
 
 
 class Catalog(BaseModel):

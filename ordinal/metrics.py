@@ -1,6 +1,7 @@
 """How good predictions are: of the decoded label, of the distribution, and how sure one can be."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -87,32 +88,45 @@ def all_metrics(
 def bootstrap_intervals(
     labels: Labels, predicted: Labels, probabilities: Probabilities, resamples: int, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals (Efron 1979) of `all_metrics`, over resampled rows.
+    """95 % bootstrap intervals of `all_metrics`.
 
     They speak of the test rows drawn, not of the luck of one training run.
     """
     names = list(all_metrics(labels, predicted, probabilities))
 
-    def statistic(rows: npt.NDArray[np.int64], axis: int) -> Floats:
-        values = [
-            list(all_metrics(labels[draw], predicted[draw], probabilities[draw]).values())
-            for draw in rows.reshape(-1, rows.shape[-1])
-        ]
-        return np.array(values).T.reshape(len(names), *rows.shape[:-1])
+    def values(rows: Labels) -> Floats:
+        metrics = all_metrics(labels[rows], predicted[rows], probabilities[rows])
+        return np.array(list(metrics.values()))
+
+    low, high = bootstrap(values, len(labels), resamples, seed)
+    return dict(zip(names, zip(low, high, strict=True), strict=True))
+
+
+def bootstrap(
+    statistics: Callable[[Labels], Floats], rows: int, resamples: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Ends of the 95 % percentile bootstrap intervals (Efron 1979) of some statistics of rows.
+
+    `statistics` turns the indices of the rows drawn, shape (rows,), into values, shape (m,).
+    """
+
+    def vectorized(draws: Labels, axis: int) -> Floats:
+        values = np.stack([statistics(draw) for draw in draws.reshape(-1, rows)], axis=1)
+        return values.reshape(len(values), *draws.shape[:-1])
 
     with warnings.catch_warnings():
-        # A metric that is the same in all resamples has an interval of no width: no need to warn.
+        # A statistic that is the same in all resamples has an interval of no width: no warning.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         interval = stats.bootstrap(
-            (np.arange(len(labels)),),
-            statistic,
+            (np.arange(rows),),
+            vectorized,
             n_resamples=resamples,
             batch=100,
             vectorized=True,
             method="percentile",
             rng=np.random.default_rng(seed),
         ).confidence_interval
-    return dict(zip(names, zip(interval.low, interval.high, strict=True), strict=True))
+    return interval.low, interval.high
 
 
 def for_json(values: dict[str, float]) -> dict[str, Any]:

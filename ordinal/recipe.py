@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LossName = Literal["corn", "cross_entropy", "oll", "mll", "emd", "sord"]
 Decoding = Literal["median", "mean", "mode"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
@@ -14,11 +15,11 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    loss: Literal["corn"] = "corn"
+    loss: LossName = "corn"
     """How the ordinal problem is put to the network."""
     decode: Decoding = "median"
     """How a distribution over the classes becomes one label."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**32)
     """Seeds the new head, dropout, and the order of the batches."""
     epochs: int = Field(5, ge=1)
     """Passes over the training rows; the weights of the best one by validation MAE are kept."""

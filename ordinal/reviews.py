@@ -17,8 +17,10 @@ SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
 PIECE = 50_000  # rows in memory at once
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+def read_table(path: Path, columns: Sequence[str], name: str) -> Iterator[pd.DataFrame]:
     """Read CSV, TSV (also .gz, .zip), JSON Lines or Parquet in pieces of at most `PIECE` rows.
+
+    Errors call it `name`, since `path` may be a temporary file.
 
     Raises:
         UserError: the file can't be read as its name says, or lacks one of `columns`.
@@ -26,14 +28,14 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     kind = path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
     if kind not in ("csv", "tsv", "jsonl", "parquet"):
         raise UserError(
-            f"{path}: not a kind of file that is read: use .csv, .tsv, .jsonl or .parquet"
+            f"{name}: not a kind of file that is read: use .csv, .tsv, .jsonl or .parquet"
         )
     try:
         for piece in _pieces(path, kind):
             for column in columns:
                 if column not in piece.columns:
                     has = ", ".join(f"'{name}'" for name in piece.columns[:20])
-                    raise UserError(f"{path}: no column '{column}'; it has {has}")
+                    raise UserError(f"{name}: no column '{column}'; it has {has}")
             yield piece[list(columns)]
     except (
         ValueError,
@@ -44,7 +46,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         pa.ArrowException,
     ) as error:
         reason = str(error).partition("\n")[0].rstrip(". ")
-        raise UserError(f"{path}: can't be read as {kind}: {reason}") from None
+        raise UserError(f"{name}: can't be read as {kind}: {reason}") from None
 
 
 def _pieces(path: Path, kind: str) -> Iterable[pd.DataFrame]:
@@ -71,8 +73,8 @@ def infer_labels(path: Path, column: str) -> list[int]:
         UserError: some are not whole numbers, so that their order is not known.
     """
     keys: set[str] = set()
-    for piece in read_table(path, [column]):
-        keys.update(_key(value) for value in piece[column].unique() if not _is_blank(value))
+    for piece in read_table(path, [column], str(path)):
+        keys.update(_key(value) for value in piece[column] if not _is_blank(value))
     try:
         labels = sorted(int(key) for key in keys)
     except ValueError:

@@ -1,5 +1,6 @@
 """From text to token ids, each row as long as its review: padding is the batch's business."""
 
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -28,8 +29,9 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     Raises:
         UserError: the encoder has no position for that many tokens.
     """
-    limit = read_json(folder / "config.json").get("max_position_embeddings", max_length)
-    limit = min(limit, read_json(folder / "tokenizer_config.json").get("model_max_length", limit))
+    positions = read_json(folder / "config.json").get("max_position_embeddings")
+    longest = read_json(folder / "tokenizer_config.json").get("model_max_length")
+    limit = min(number for number in (positions, longest, math.inf) if number)
     if max_length > limit:
         raise UserError(
             f"tokenize.max_length is {max_length}: this encoder reads at most {limit} tokens"

@@ -1,6 +1,7 @@
 """Fine-tuning: one LightningModule, one fit."""
 
 import logging
+import math
 import signal
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from ordinal.batching import Rows, Tokens, evaluation_batches, training_batches
 from ordinal.decoding import decode
+from ordinal.errors import UserError
 from ordinal.hardware import choose_device, choose_precision
 from ordinal.losses import LOSSES
 from ordinal.recipe import Recipe
@@ -83,9 +85,12 @@ class FineTuning(lightning.LightningModule):
         logits: Tensor = self.model(input_ids=ids, attention_mask=mask).logits
         return logits
 
-    def on_train_epoch_start(self) -> None:
-        self.train_loss = torch.zeros(2, device=self.device)  # sum and count, without a sync a step
+    def on_fit_start(self) -> None:
+        # Sums and counts stay on the device: no step waits for a log line.
         self.recent_loss = torch.zeros(2, device=self.device)
+
+    def on_train_epoch_start(self) -> None:
+        self.train_loss = torch.zeros(2, device=self.device)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         ids, mask, labels = batch
@@ -119,6 +124,11 @@ class FineTuning(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         loss, error, rows = self.validation_sums.tolist()
         train_loss, batches = self.train_loss.tolist()
+        if not math.isfinite(loss + train_loss):
+            raise UserError(
+                f"training diverged in epoch {self.current_epoch + 1} (the loss is not finite): "
+                "lower train.lr or train.clip"
+            )
         self.history.epochs.append(
             {
                 "epoch": self.current_epoch + 1,
@@ -157,7 +167,7 @@ def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recip
     """Fine-tune `model` in place; it ends with the weights of the epoch of least validation MAE.
 
     Raises:
-        UserError: the recipe asks for hardware that is not there.
+        UserError: the recipe asks for hardware that is not there, or the loss became infinite.
     """
     device = choose_device(recipe.accelerator)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)

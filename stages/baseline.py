@@ -17,13 +17,11 @@ def main() -> None:
     classes = len(read_json(Path("data/raw/facts.json"))["labels"])
     train_texts, train_labels = read_part("train")
     test_texts, test_labels = read_part("test")
-    distributions = {
-        "median": class_shares(train_labels, len(test_labels), classes),
-        "tfidf": tfidf_logistic_regression(train_texts, train_labels, test_texts, classes),
-    }
+    shares = class_shares(train_labels, len(test_labels), classes)
+    tfidf = tfidf_logistic_regression(train_texts, train_labels, test_texts, classes)
     results = {
-        name: for_json(all_metrics(test_labels, decode(probabilities, rule), probabilities))
-        for name, probabilities in distributions.items()
+        "median": for_json(all_metrics(test_labels, decode(shares, "median"), shares)),
+        "tfidf": for_json(all_metrics(test_labels, decode(tfidf, rule), tfidf)),
     }
     write_json(Path("metrics/baseline.json"), results)
     for name, figures in results.items():

@@ -27,12 +27,13 @@ def main() -> None:
         else:
             path = find_data(entry, Path(temporary))
             facts["sha256"] = sha256(path)
-            pieces = read_table(path, [entry.text, entry.label])
+            pieces = read_table(path, [entry.text, entry.label], params.name)
         counts = write_reviews(pieces, entry.labels, out / "reviews.parquet", params.name)
         facts |= {"licence": entry.licence, "origin": entry.origin}
         facts["labels"] = [str(label) for label in entry.labels]
         write_json(out / "facts.json", facts | counts)
     print(f"download: {counts['rows']} reviews of {params.name}, dropped: {counts['dropped']}")
+    print(f"download: rows of each label: {counts['rows_per_label']}")
 
 
 def find_entry(params: Data) -> DataSet:

@@ -20,7 +20,11 @@ def main() -> None:
     params = load_params()
     model = load_classifier(Path("models/ordinal"))
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
-    metrics: dict[str, object] = {}
+    facts = read_json(Path("data/raw/facts.json"))
+    metrics: dict[str, object] = {
+        "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
+        "baseline": read_json(Path("metrics/baseline.json")),
+    }
     with whole_folder(Path("data/predictions")) as out:
         for part in PARTS:
             tokens = Tokens.load(Path(f"data/tokenized/{part}.parquet"))
@@ -42,8 +46,6 @@ def main() -> None:
     metrics["test_95_percent"] = {
         name: for_json({"low": low, "high": high}) for name, (low, high) in intervals.items()
     }
-    baselines = read_json(Path("metrics/baseline.json"))
-    metrics["baseline"] = {name: {"mae": figures["mae"]} for name, figures in baselines.items()}
     write_json(Path("metrics/metrics.json"), metrics)
     for name, plot in plot_tables(tokens.labels, predicted, names).items():
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:

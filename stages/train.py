@@ -23,7 +23,8 @@ def main() -> None:
     model = new_classifier(ENCODER, facts["labels"], recipe)
     history = fit(model, train, validation, recipe)
     with whole_folder(Path("models/ordinal")) as out:
-        save_classifier(model, ENCODER, model_card(facts, recipe), out)
+        card = model_card(facts, model.config.model_type, len(train), recipe)
+        save_classifier(model, ENCODER, card, out)
     for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             pd.DataFrame(rows).to_csv(path, index=False)

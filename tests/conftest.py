@@ -98,6 +98,7 @@ def _clone(folder: Path) -> Path:
         if (ROOT / file).is_file():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, folder / file)
+    (folder / ".venv").symlink_to(sys.prefix)
     for command in ("init --quiet --initial-branch=main", "add --all", "commit --quiet -m Start"):
         subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
     return folder
@@ -105,12 +106,12 @@ def _clone(folder: Path) -> Path:
 
 def _small_clone(folder: Path, encoder: Path) -> Path:
     _clone(folder)
-    write_reviews_csv(folder / "data/own/reviews.csv")
+    write_reviews_csv(folder / "data/own/small.csv")
     shutil.copytree(encoder, folder / "data/own/tiny")
     set_params(
         folder,
         {
-            "data.name": "data/own/reviews.csv",
+            "data.name": "data/own/small.csv",
             "data.text": "review",
             "data.label": "stars",
             "model.name": "data/own/tiny",

@@ -1,65 +1,135 @@
-"""CORN against coral-pytorch: the loss, its gradient, and the labels it decodes to."""
+"""Each loss against an independent oracle, its gradient too, and what all of them promise."""
 
 import numpy as np
 import pytest
 import torch
 from coral_pytorch.dataset import corn_label_from_logits
-from coral_pytorch.losses import corn_loss as oracle
+from coral_pytorch.losses import corn_loss as coral_pytorch_corn_loss
+from torch import Tensor
+from torch.nn import functional
 
 from ordinal.decoding import decode
 from ordinal.losses import LOSSES
+from ordinal.recipe import LossName
 
-CORN = LOSSES["corn"]
 CLASSES = (2, 3, 5, 10)
+CORN = LOSSES["corn"]
 
 
-def draw(classes: int, rows: int = 64, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+def oll_by_a_loop(logits: Tensor, labels: Tensor) -> Tensor:
+    rows = []
+    for row, label in zip(logits.softmax(dim=1), labels.tolist(), strict=True):
+        rows.append(sum(-torch.log(1 - p) * abs(label - k) for k, p in enumerate(row)))
+    return torch.stack(rows).mean()
+
+
+def emd_by_a_loop(logits: Tensor, labels: Tensor) -> Tensor:
+    rows = []
+    for row, label in zip(logits.softmax(dim=1), labels.tolist(), strict=True):
+        true = [float(k == label) for k in range(len(row))]
+        rows.append(sum((sum(row[: k + 1]) - sum(true[: k + 1])) ** 2 for k in range(len(row))))
+    return torch.stack(rows).mean()
+
+
+def sord_by_a_loop(logits: Tensor, labels: Tensor) -> Tensor:
+    rows = []
+    for row, label in zip(logits.log_softmax(dim=1), labels.tolist(), strict=True):
+        weights = [np.exp(-((label - k) ** 2)) for k in range(len(row))]
+        rows.append(-sum(w / sum(weights) * log for w, log in zip(weights, row, strict=True)))
+    return torch.stack(rows).mean()
+
+
+ORACLES = {
+    "corn": lambda logits, labels: coral_pytorch_corn_loss(logits, labels, logits.shape[1] + 1),
+    "cross_entropy": functional.cross_entropy,
+    "oll": oll_by_a_loop,
+    "mll": lambda logits, labels: (
+        functional.cross_entropy(logits, labels) + oll_by_a_loop(logits, labels)
+    ),
+    "emd": emd_by_a_loop,
+    "sord": sord_by_a_loop,
+}
+
+every_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def draw(name: LossName, classes: int, rows: int = 64) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(classes)
-    logits = scale * torch.randn(rows, CORN.outputs(classes), generator=generator)
+    logits = 2 * torch.randn(rows, LOSSES[name].outputs(classes), generator=generator)
     return logits.requires_grad_(), torch.randint(classes, (rows,), generator=generator)
 
 
+@every_loss
 @pytest.mark.parametrize("classes", CLASSES)
-def test_loss_and_gradient_equal_coral_pytorch(classes: int) -> None:
-    logits, labels = draw(classes)
-    ours = CORN.loss(logits, labels)
-    (our_gradient,) = torch.autograd.grad(ours, logits)
-    theirs = oracle(logits, labels, classes)
-    (their_gradient,) = torch.autograd.grad(theirs, logits)
+def test_loss_and_gradient_equal_the_oracles(name: LossName, classes: int) -> None:
+    logits, labels = draw(name, classes)
+    ours, theirs = LOSSES[name].loss(logits, labels), ORACLES[name](logits, labels)
     torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(our_gradient, their_gradient)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), atol=1e-6, rtol=1e-4
+    )
 
 
+@every_loss
 @pytest.mark.parametrize("label", range(5))
-def test_a_batch_of_one_class_equals_coral_pytorch(label: int) -> None:
-    logits, labels = draw(5)
+def test_a_batch_of_one_class_equals_the_oracle(name: LossName, label: int) -> None:
+    logits, labels = draw(name, 5)
     labels = torch.full_like(labels, label)
-    torch.testing.assert_close(CORN.loss(logits, labels), oracle(logits, labels, 5))
+    torch.testing.assert_close(LOSSES[name].loss(logits, labels), ORACLES[name](logits, labels))
+
+
+@every_loss
+@pytest.mark.parametrize("classes", CLASSES)
+def test_probabilities_are_distributions_over_the_classes(name: LossName, classes: int) -> None:
+    logits, _ = draw(name, classes)
+    probabilities = LOSSES[name].probabilities(logits)
+    assert probabilities.shape == (64, classes)
+    assert (probabilities >= 0).all()
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(64))
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_extreme_logits_give_finite_losses_and_gradients(
+    name: LossName, dtype: torch.dtype, sign: float
+) -> None:
+    outputs = LOSSES[name].outputs(5)
+    # Each row is sure of another class, and the last of none.
+    logits = torch.zeros(outputs + 1, outputs, dtype=dtype)
+    logits[:outputs].fill_diagonal_(sign * 1e4)
+    logits.requires_grad_()
+    for label in range(5):
+        loss = LOSSES[name].loss(logits, torch.full((outputs + 1,), label))
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.isfinite()
+        assert gradient.isfinite().all()
+    assert LOSSES[name].probabilities(logits).isfinite().all()
+
+
+@every_loss
+def test_the_loss_is_least_where_the_true_class_is_sure(name: LossName) -> None:
+    """Gradient descent on bare logits ends at the truth: each loss is for what it says."""
+    labels = torch.arange(5)
+    logits = torch.zeros(5, LOSSES[name].outputs(5), requires_grad=True)
+    optimizer = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(300):
+        optimizer.zero_grad()
+        LOSSES[name].loss(logits, labels).backward()
+        optimizer.step()
+    probabilities = LOSSES[name].probabilities(logits).detach().numpy()
+    for rule in ("median", "mean", "mode"):
+        np.testing.assert_array_equal(decode(probabilities, rule), labels.numpy())
 
 
 @pytest.mark.parametrize("classes", CLASSES)
-def test_median_decoding_equals_coral_pytorch(classes: int) -> None:
-    logits, _ = draw(classes, rows=500)
+def test_median_decoding_of_corn_equals_coral_pytorch(classes: int) -> None:
+    logits, _ = draw("corn", classes, rows=500)
     predicted = decode(CORN.probabilities(logits).detach().numpy(), "median")
     np.testing.assert_array_equal(predicted, corn_label_from_logits(logits).numpy())
 
 
-def test_probabilities_of_a_case_worked_by_hand() -> None:
+def test_corn_probabilities_of_a_case_worked_by_hand() -> None:
     # P(y>0) = 3/4, P(y>1 | y>0) = 1/2: the classes have 1/4, 3/8 and 3/8.
     logits = torch.tensor([[np.log(3.0), 0.0]])
     torch.testing.assert_close(CORN.probabilities(logits), torch.tensor([[0.25, 0.375, 0.375]]))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("extreme", [-1e4, 1e4])
-def test_extreme_logits_give_finite_losses_gradients_and_distributions(
-    extreme: float, dtype: torch.dtype
-) -> None:
-    logits = torch.full((5, 4), extreme, dtype=dtype, requires_grad=True)
-    loss = CORN.loss(logits, torch.arange(5))
-    loss.backward()
-    probabilities = CORN.probabilities(logits)
-    assert loss.isfinite()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
-    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(5))

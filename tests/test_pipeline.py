@@ -11,7 +11,7 @@ import yaml
 
 from ordinal.split import PARTS
 from stages.params import load_params
-from tests.conftest import WORDS, run_in, set_params, stages_run
+from tests.conftest import WORDS, run_in, set_params, stages_run, write_reviews_csv
 
 ALL = {"download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate"}
 
@@ -53,6 +53,10 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     ]
     for part in PARTS:
         assert list(metrics[part]) == names
+    assert metrics["data"] == {"name": "small.csv", "synthetic": False, "rows": 120}
+    assert metrics["baseline"] == json.loads(
+        (finished_project / "metrics/baseline.json").read_text()
+    )
     interval = metrics["test_95_percent"]["mae"]
     assert interval["low"] <= metrics["test"]["mae"] <= interval["high"]
 
@@ -120,7 +124,9 @@ def test_the_saved_model_loads_in_plain_transformers(finished_project: Path) -> 
     assert model(**tokenizer("a good room", return_tensors="pt")).logits.shape == (1, 4)
     assert model.config.ordinal == {"labels": list("12345"), "loss": "corn", "decode": "median"}
     assert model.config.id2label[0] == "above 1"
-    assert (folder / "README.md").read_text().startswith("---\n")
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\n")
+    assert "from a bert encoder on 84 reviews of `small.csv`" in card
 
 
 @pytest.mark.parametrize(
@@ -153,7 +159,7 @@ def test_bad_input_gets_one_clear_sentence_and_loses_nothing(
 def test_a_bad_row_stops_the_pipeline_by_name(line: str, message: str, small_project: Path) -> None:
     entry = """
   own:
-    sources: [data/own/reviews.csv]
+    sources: [data/own/small.csv]
     allow_unpinned: true
     text: review
     label: stars
@@ -163,7 +169,7 @@ def test_a_bad_row_stops_the_pipeline_by_name(line: str, message: str, small_pro
 """
     catalog = small_project / "data/catalog.yaml"
     catalog.write_text(catalog.read_text().replace("\nencoders:", f"{entry}\nencoders:"))
-    with (small_project / "data/own/reviews.csv").open("a") as file:
+    with (small_project / "data/own/small.csv").open("a") as file:
         file.write(f"{line}\n")
     set_params(small_project, {"data.name": "own"})
     run = run_in(small_project, "dvc", "repro", "download")
@@ -176,10 +182,23 @@ def test_a_bad_row_stops_the_pipeline_by_name(line: str, message: str, small_pro
 
 def test_a_file_of_ones_own_is_watched(small_project: Path) -> None:
     assert repro(small_project, "split") == ["download", "split"]
-    with (small_project / "data/own/reviews.csv").open("a") as file:
+    with (small_project / "data/own/small.csv").open("a") as file:
         file.write(f"one more {WORDS[2]} room,3\n")
     assert repro(small_project, "split") == ["download", "split"]
     assert len(pq.read_table(small_project / "data/raw/reviews.parquet")) == 121
+
+
+def test_a_file_under_dvc_is_there_in_a_temporary_experiment(
+    project: Path, tiny_encoder: Path
+) -> None:
+    write_reviews_csv(project / "data/own/mine.csv")
+    assert run_in(project, "dvc", "add", "data/own/mine.csv").returncode == 0
+    assert run_in(project, "git", "commit", "--quiet", "--message", "Mine").returncode == 0
+    options = {"data.name": "data/own/mine.csv", "data.text": "review", "data.label": "stars"}
+    settings = [part for key, value in options.items() for part in ("-S", f"{key}={value}")]
+    run = run_in(project, "dvc", "exp", "run", "--temp", *settings, "download")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "120 reviews of data/own/mine.csv" in run.stdout
 
 
 def test_a_max_length_above_the_encoders_is_refused(finished_project: Path) -> None:

@@ -19,8 +19,15 @@ def commands() -> list[str]:
     return [line.removeprefix("$ ").partition("  #")[0].strip() for line in lines]
 
 
+def test_the_table_of_the_readme_is_that_of_the_committed_metrics(project: Path) -> None:
+    run = run_in(project, "ordinal", "results", COLUMNS="80")
+    shown = [line.rstrip() for line in run.stdout.splitlines()]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(shown).strip("\n") in text
+
+
 def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
-    shutil.copy(finished_project / "data/own/reviews.csv", finished_project)
+    shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
     assert {"make repro", "make test"} <= set(commands())
     for command in commands():
         step = "--just-print " if command in LISTED else ""

@@ -16,7 +16,9 @@ STARS = [1, 2, 3, 4, 5]
 
 def convert(source: Path, out: Path, labels: list[int | str] | None = None) -> dict[str, object]:
     labels = labels or STARS
-    return write_reviews(read_table(source, ["review", "stars"]), labels, out, source.name)
+    return write_reviews(
+        read_table(source, ["review", "stars"], source.name), labels, out, source.name
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from transformers import PreTrainedModel
 
-from ordinal.batching import Tokens
+from ordinal.batching import Tokens, training_batches
 from ordinal.classifier import load_classifier, new_classifier, save_classifier
 from ordinal.decoding import decode
 from ordinal.errors import UserError
@@ -57,24 +57,31 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_enc
 
 
 class Watch(Callback):
-    """Remembers of each step the learning rate and whether dropout was on."""
+    """Remembers of each batch its labels, the learning rate, and whether dropout was on."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
         self.dropout: set[bool] = set()
+        self.batches: list[list[int]] = []
 
     def on_train_batch_start(self, trainer, module, batch, index) -> None:
         self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
         layers = [layer for layer in module.modules() if isinstance(layer, torch.nn.Dropout)]
         assert layers
+        self.batches.append(batch[2].tolist())
         self.dropout |= {layer.training and layer.p > 0 for layer in layers}
 
 
-def test_dropout_is_on_and_the_rate_rises_and_falls_as_stated(
-    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
     monkeypatch.setattr(FineTuning, "configure_callbacks", lambda _: [watch])
+    return watch
+
+
+def test_dropout_is_on_and_the_rate_rises_and_falls_as_stated(
+    tiny_encoder: Path, watch: Watch
+) -> None:
     recipe = RECIPE.model_copy(update={"epochs": 4, "warmup": 0.25})
     train(tiny_encoder, recipe)
     steps = 4 * 15
@@ -82,6 +89,51 @@ def test_dropout_is_on_and_the_rate_rises_and_falls_as_stated(
     rise, fall = steps // 4, steps - steps // 4
     expected = [min(step / rise, (steps - step) / fall) * recipe.lr for step in range(steps)]
     assert watch.rates == pytest.approx(expected)
+
+
+def test_each_epoch_has_the_batches_of_its_own_order(tiny_encoder: Path, watch: Watch) -> None:
+    train(tiny_encoder)
+    tokens = draw(60)
+    orders = [training_batches(tokens.lengths, 4, RECIPE.seed, epoch) for epoch in range(3)]
+    expected = [tokens.labels[rows].tolist() for order in orders for rows in order]
+    assert watch.batches == expected
+
+
+def test_accumulated_batches_make_one_step_of_the_rate(tiny_encoder: Path, watch: Watch) -> None:
+    train(tiny_encoder, RECIPE.model_copy(update={"epochs": 1, "accumulate": 5, "warmup": 0.0}))
+    # 15 batches in 3 steps, the rate falling linearly to 0 after the last.
+    expected = [RECIPE.lr * (1 - step / 3) for step in range(3) for _ in range(5)]
+    assert watch.rates == pytest.approx(expected)
+
+
+def test_the_gradient_is_clipped_to_its_norm(tiny_encoder: Path) -> None:
+    """Adam's first moment after one step is a tenth of the gradient it was given."""
+    norms = []
+
+    class Norm(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
+            moments = [state["exp_avg"] for state in trainer.optimizers[0].state.values()]
+            norms.append(10 * torch.cat([moment.flatten() for moment in moments]).norm().item())
+
+    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 60, "clip": 1e-3})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FineTuning, "configure_callbacks", lambda _: [Norm()])
+        train(tiny_encoder, recipe)
+    assert norms == pytest.approx([1e-3], rel=1e-3)
+
+
+def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Path) -> None:
+    model, _ = train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed"}))
+    tokens = draw(50)
+    full = predict_probabilities(model, tokens, precision="32-true")
+    half = predict_probabilities(model, tokens, precision="bf16-mixed")
+    assert not np.array_equal(full, half)
+    np.testing.assert_allclose(full, half, atol=0.03)
+
+
+def test_a_run_that_diverges_is_no_result(tiny_encoder: Path) -> None:
+    with pytest.raises(UserError, match=r"diverged in epoch 1 .* lower train\.lr"):
+        train(tiny_encoder, RECIPE.model_copy(update={"lr": 1e30}))
 
 
 def test_weight_decay_spares_biases_and_normalisation(tiny_encoder: Path) -> None:
