@@ -28,6 +28,11 @@ def results_table(metrics: dict[str, Any]) -> Table:
             _figure(value),
             f"{_figure(interval['low'])} to {_figure(interval['high'])}",
         )
+    conformal = metrics["test_conformal"]
+    table.caption = (
+        f"Intervals of labels, {conformal['mean_width']:.2f} wide on average, hold the truth in "
+        f"{conformal['coverage']:.1%} of the reviews (asked for: {conformal['asked']:.0%})."
+    )
     return table
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ordinal.batching import Tokens
 from ordinal.classifier import load_classifier
+from ordinal.conformal import calibrate, intervals
 from ordinal.decoding import decode
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, whole_file, whole_folder, write_json
@@ -25,29 +26,42 @@ def main() -> None:
         "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
         "baseline": read_json(Path("metrics/baseline.json")),
     }
+    parts = {part: Tokens.load(Path(f"data/tokenized/{part}.parquet")) for part in PARTS}
+    distributions = {
+        part: predict_probabilities(
+            model, tokens, params.train.accelerator, params.train.precision, part
+        )
+        for part, tokens in parts.items()
+    }
+    # The training rows would promise too much: the model knows them.
+    validation = parts["validation"].labels, distributions["validation"]
+    mass = calibrate(*validation, params.evaluate.coverage)
+
     with whole_folder(Path("data/predictions")) as out:
-        for part in PARTS:
-            tokens = Tokens.load(Path(f"data/tokenized/{part}.parquet"))
-            probabilities = predict_probabilities(
-                model, tokens, params.train.accelerator, params.train.precision, part
-            )
+        for part, tokens in parts.items():
+            labels, probabilities = tokens.labels, distributions[part]
             predicted = decode(probabilities, rule)
-            metrics[part] = for_json(all_metrics(tokens.labels, predicted, probabilities))
-            rows = pd.read_parquet(f"data/split/{part}.parquet", columns=["row"])["row"]
-            table = pd.DataFrame({"row": rows, "label": tokens.labels, "predicted": predicted})
-            for name, column in zip(names, probabilities.T, strict=True):
-                table[f"p_{name}"] = column
+            low, high = intervals(probabilities, mass)
+            metrics[part] = for_json(all_metrics(labels, predicted, probabilities))
+            table = pd.read_parquet(f"data/split/{part}.parquet", columns=["row"])
+            table = table.assign(label=labels, predicted=predicted, low=low, high=high)
+            table[[f"p_{name}" for name in names]] = probabilities
             table.to_parquet(out / f"{part}.parquet", index=False)
 
     # The last part is the test: what follows speaks of it alone.
-    intervals = bootstrap_intervals(
-        tokens.labels, predicted, probabilities, params.evaluate.resamples
+    metrics["test_conformal"] = for_json(
+        {
+            "asked": params.evaluate.coverage,
+            "coverage": float(((low <= labels) & (labels <= high)).mean()),
+            "mean_width": float((high - low + 1).mean()),
+        }
     )
+    bootstrapped = bootstrap_intervals(labels, predicted, probabilities, params.evaluate.resamples)
     metrics["test_95_percent"] = {
-        name: for_json({"low": low, "high": high}) for name, (low, high) in intervals.items()
+        name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrapped.items()
     }
     write_json(Path("metrics/metrics.json"), metrics)
-    for name, plot in plot_tables(tokens.labels, predicted, names).items():
+    for name, plot in plot_tables(labels, predicted, names).items():
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             plot.to_csv(path, index=False)
 

@@ -58,6 +58,8 @@ class Tokenize(Section):
 class Evaluate(Section):
     resamples: int = Field(1000, ge=100)
     """Bootstrap resamples behind each 95 % interval."""
+    coverage: float = Field(0.9, gt=0, lt=1)
+    """How often the interval of classes predicted for a review shall hold the true one."""
 
 
 class Params(Section):

@@ -13,6 +13,11 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALL
 
 import pytest
 import yaml
+from hypothesis import settings
+
+# Parallel tests wait for each other, so that time says nothing; and what failed once fails again.
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 ROOT = Path(__file__).parent.parent
 WORDS = ("awful", "poor", "plain", "good", "superb")

@@ -43,6 +43,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.precision": ("32-true", {"train", "evaluate"}),
     "train.accelerator": ("cpu", {"train", "evaluate"}),
     "evaluate.resamples": (200, {"evaluate"}),
+    "evaluate.coverage": (0.8, {"evaluate"}),
 }
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from ordinal.split import PARTS
 from stages.params import load_params
@@ -64,6 +65,10 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert predictions["row"].tolist() == split["test"]["row"].to_pylist()
     chances = predictions[[f"p_{stars}" for stars in range(1, 6)]]
     assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    held = predictions["label"].between(predictions["low"], predictions["high"]).mean()
+    conformal = metrics["test_conformal"]
+    assert conformal["asked"] == 0.9
+    assert conformal["coverage"] == pytest.approx(held, abs=1e-6)
     mae = (predictions["predicted"] - predictions["label"]).abs().mean()
     assert mae == pytest.approx(metrics["test"]["mae"], abs=1e-6)
 
@@ -106,6 +111,8 @@ def test_experiments_run_in_a_temporary_folder_and_in_the_queue(finished_project
     queue = ("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "train.lr=4e-5")
     assert run_in(finished_project, *queue).returncode == 0
     assert run_in(finished_project, "dvc", "queue", "start").returncode == 0
+    with Repo(finished_project) as repo:
+        repo.experiments.celery_queue.wait(["queued"])  # until then it may have no log to follow
     logs = run_in(finished_project, "dvc", "queue", "logs", "queued", "--follow")
     assert stages_run(logs.stdout) == ["train", "evaluate"], logs.stdout + logs.stderr
 
