@@ -91,13 +91,16 @@ def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> N
     assert figures["second"] - figures["first"] == 0
     assert figures["p_value"] == 1
 
-    metrics = json.loads((finished_project / "metrics/metrics.json").read_text())["test"]
+    measured = json.loads((finished_project / "metrics/metrics.json").read_text())["test"]
     for revisions in (["first"], ["first", "slow"]):
         run = run_in(finished_project, "ordinal", "compare", *revisions, "--json")
-        mae = json.loads(run.stdout)["mae"]
-        assert mae["second"] == pytest.approx(metrics["mae"], abs=1e-6)
-        assert mae["first"] != mae["second"]
-        assert mae["low"] <= mae["second"] - mae["first"] <= mae["high"]
+        figures = json.loads(run.stdout)
+        for name, value in measured.items():
+            if value is not None:
+                assert figures[name]["second"] == pytest.approx(value, abs=1e-6)
+        score = figures["rps"]
+        assert score["first"] != score["second"]
+        assert score["low"] <= score["second"] - score["first"] <= score["high"]
 
     table = run_in(finished_project, "ordinal", "compare", "first", "slow", "--md").stdout
     assert table.startswith("| metric | first | slow | difference | 95 % interval | p |\n")
