@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ordinal.decoding import Labels, Probabilities
+from ordinal.decoding import Floats, Labels, Probabilities
 from ordinal.errors import UserError
-from ordinal.metrics import Floats, all_metrics, bootstrap
-
-Rows = Labels
+from ordinal.metrics import all_metrics, bootstrap
 
 
 @dataclass(frozen=True)
@@ -42,31 +40,31 @@ def compare(
     Raises:
         UserError: the tables are not of the same rows with the same labels.
     """
-    if not first[["row", "label"]].equals(second[["row", "label"]]):
-        raise UserError(
-            f"the two runs were tested on different rows ({len(first)} and {len(second)}): "
-            "only runs over the same data and split can be compared"
-        )
+    refuse_other_rows(first, second, "the two runs")
     labels = first["label"].to_numpy(np.int64)
     predicted = np.stack([table["predicted"].to_numpy(np.int64) for table in (first, second)])
-    probabilities = np.stack([_probabilities(table) for table in (first, second)])
+    probabilities = np.stack([probabilities_of(table) for table in (first, second)])
 
-    def difference(rows: Rows, swapped: Labels) -> Floats:
+    def difference(rows: Labels, swapped: Labels) -> Floats:
         """The second's metrics minus the first's, some rows' predictions swapped (1, else 0)."""
         return measure(1 - swapped, rows) - measure(swapped, rows)
 
-    def measure(model: Labels, rows: Rows) -> Floats:
+    def measure(model: Labels, rows: Labels) -> Floats:
         values = all_metrics(labels[rows], predicted[model, rows], probabilities[model, rows])
         return np.array(list(values.values()))
 
     everything, none = np.arange(len(labels)), np.zeros_like(labels)
     names = all_metrics(labels, predicted[0], probabilities[0])
-    observed = difference(everything, none)
+    of_first, of_second = measure(none, everything), measure(none + 1, everything)
     low, high = bootstrap(lambda rows: difference(rows, none[rows]), len(labels), resamples, seed)
     p_values = _permutation_test(
-        lambda swapped: difference(everything, swapped), observed, len(labels), resamples, seed
+        lambda swapped: difference(everything, swapped),
+        of_second - of_first,
+        len(labels),
+        resamples,
+        seed,
     )
-    figures = (measure(none, everything), measure(none + 1, everything), low, high, p_values)
+    figures = (of_first, of_second, low, high, p_values)
     return {
         name: Difference(*values)
         for name, *values in zip(names, *(figure.tolist() for figure in figures), strict=True)
@@ -84,5 +82,19 @@ def _permutation_test(
     return p_values
 
 
-def _probabilities(table: pd.DataFrame) -> Probabilities:
+def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> None:
+    """Check that two tables of predictions are of the same rows with the same labels.
+
+    Raises:
+        UserError: they are not; it calls them `runs`.
+    """
+    if not first[["row", "label"]].equals(second[["row", "label"]]):
+        raise UserError(
+            f"{runs} were tested on different rows ({len(first)} and {len(second)}): "
+            "only runs over the same data and split can be compared"
+        )
+
+
+def probabilities_of(table: pd.DataFrame) -> Probabilities:
+    """The `p_…` columns of a table of predictions, shape (rows, K)."""
     return table.filter(regex="^p_").to_numpy(np.float64)

@@ -1,11 +1,16 @@
 """The tables people read: a model beside the baselines, and one run beside another."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from ordinal.files import for_json
+
 if TYPE_CHECKING:
     from ordinal.comparison import Difference
+    from ordinal.study import Against, Arm
 
 NAMES = {"median": "median", "tfidf": "TF-IDF"}
 
@@ -26,12 +31,16 @@ def results_table(metrics: dict[str, Any]) -> Table:
             metric,
             *(_figure(figures[metric]) for figures in baselines.values()),
             _figure(value),
-            f"{_figure(interval['low'])} to {_figure(interval['high'])}",
+            _interval(interval["low"], interval["high"]),
         )
-    conformal = metrics["test_conformal"]
+    conformal, calibration = metrics["test_conformal"], metrics["test_calibration"]
     table.caption = (
         f"Intervals of labels, {conformal['mean_width']:.2f} wide on average, hold the truth in "
-        f"{conformal['coverage']:.1%} of the reviews (asked for: {conformal['asked']:.0%})."
+        f"{conformal['coverage']:.1%} of the reviews (asked for: {conformal['asked']:.0%}). "
+        f"Calibration (temperature {calibration['temperature']:.2f}): "
+        f"log loss {calibration['before']['log_loss']:.4f} before, "
+        f"{calibration['after']['log_loss']:.4f} after; "
+        f"ece {calibration['before']['ece']:.4f}, {calibration['after']['ece']:.4f}."
     )
     return table
 
@@ -53,6 +62,41 @@ def comparison_markdown(first: str, second: str, differences: "dict[str, Differe
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def arms_table(arms: "Sequence[Arm]", title: str, reference: str) -> Table:
+    """One arm a row: mean, standard deviation and interval, and how it differs from another."""
+    table = Table(title=title)
+    for heading in ("arm", "mean", "sd", "95 % interval", f"against {reference}", "95 % interval"):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    table.add_column("p", justify="right")
+    table.add_column("p (Holm)", justify="right")
+    for arm in arms:
+        cells = [arm.name, _figure(arm.mean), _figure(arm.sd), _interval(arm.low, arm.high)]
+        if arm.against:
+            cells += [*_difference(arm.against), f"{arm.against.p_holm:.3f}"]
+        table.add_row(*cells)
+    seeds = arms[0].runs
+    table.caption = (
+        "Intervals and p-values take both for chance: the seeds and the test rows."
+        if seeds > 1
+        else "One seed: intervals and p-values take the test rows for chance, not the training."
+    )
+    return table
+
+
+def arms_rows(arms: "Sequence[Arm]") -> list[dict[str, Any]]:
+    """The same figures for a file, and the value of each seed."""
+    rows = []
+    for arm in arms:
+        against = {
+            f"against_reference_{key}": value
+            for key, value in (asdict(arm.against).items() if arm.against else ())
+        }
+        seeds = {f"seed_{seed}": value for seed, value in enumerate(arm.values, 1)}
+        figures = {"mean": arm.mean, "sd": arm.sd, "low": arm.low, "high": arm.high}
+        rows.append({"arm": arm.name} | for_json(figures | against | seeds))
+    return rows
+
+
 def _headings(first: str, second: str) -> list[str]:
     return ["metric", first, second, "difference", "95 % interval", "p"]
 
@@ -63,13 +107,23 @@ def _rows(differences: "dict[str, Difference]") -> list[list[str]]:
             name,
             _figure(figures.first),
             _figure(figures.second),
-            f"{figures.difference:+.4f}",
-            f"{figures.low:+.4f} to {figures.high:+.4f}",
-            f"{figures.p_value:.3f}",
+            *_difference(figures),
         ]
         for name, figures in differences.items()
     ]
 
 
+def _difference(figures: "Difference | Against") -> list[str]:
+    return [
+        f"{figures.difference:+.4f}",
+        f"{figures.low:+.4f} to {figures.high:+.4f}",
+        f"{figures.p_value:.3f}",
+    ]
+
+
 def _figure(value: float | None) -> str:
     return "–" if value is None or value != value else f"{value:.4f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return f"{_figure(low)} to {_figure(high)}"

@@ -1,0 +1,197 @@
+"""DVC's experiments: what a run said of the test rows, and many runs through the queue.
+
+With the command line, the only part of the library that knows DVC.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import psutil
+from tqdm import tqdm
+
+from ordinal.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.repo.experiments.queue.celery import LocalCeleryQueue
+
+WORKSPACE = "workspace"
+PREDICTIONS = "data/predictions/test.parquet"
+STUDIES = "metrics/studies"
+POLL_SECONDS = 5
+
+
+def predictions(revision: str) -> pd.DataFrame:
+    """What a run said of the test rows: from the working tree, or from DVC's cache or remote.
+
+    Raises:
+        UserError: there is no such revision, or its predictions can't be had.
+    """
+    if revision == WORKSPACE:
+        try:
+            return pd.read_parquet(PREDICTIONS)
+        except FileNotFoundError:
+            raise UserError(f"{PREDICTIONS} is missing: run `make repro` first") from None
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    try:
+        content = dvc.api.read(PREDICTIONS, repo=".", rev=revision, mode="rb")
+    except (DvcException, SCMError, OSError) as error:
+        raise UserError(
+            f"the predictions of '{revision}' can't be read ({_reason(error)}): "
+            "is it a commit, branch, tag or experiment, and its data here or in a remote?"
+        ) from None
+    return pd.read_parquet(io.BytesIO(content))
+
+
+def arms_of(named: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
+    """The variants of a study and the parameters that each of them sets.
+
+    `named` are arms as `NAME: KEY=VALUE KEY=VALUE …`. `overrides` are DVC's `-S`, each with one
+    value or, as a grid, several (`train.loss=corn,emd`): the arms are all combinations.
+
+    Raises:
+        UserError: that is no way to write it, or it makes fewer than two arms.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import get_hydra_sweeps
+    from hydra.errors import HydraException
+
+    try:
+        grid = [point["params.yaml"] for point in get_hydra_sweeps({"params.yaml": [*overrides]})]
+    except (DvcException, HydraException) as error:
+        raise UserError(f"-S {' -S '.join(overrides)} can't be read: {_reason(error)}") from None
+    varied = [index for index in range(len(overrides)) if len({point[index] for point in grid}) > 1]
+    arms = {}
+    for text in named or [":"]:
+        name, colon, settings = text.partition(":")
+        if not colon:
+            raise UserError(f"--arm '{text}' has no colon: write it as 'NAME: KEY=VALUE …'")
+        for point in grid:
+            where = [point[index].partition("=")[::2] for index in varied]
+            place = [f"{key.rpartition('.')[2]}={value}" for key, value in where]
+            if len(where) == 1:
+                place = [where[0][1]]
+            arms[" ".join([*name.split(), *place])] = [*shlex.split(settings), *point]
+    if len(arms) < 2:
+        raise UserError(
+            "a study compares at least two arms: give several with --arm, or -S KEY=VALUE,VALUE"
+        )
+    return arms
+
+
+def run_study(arms: Mapping[str, Sequence[str]], seeds: int, jobs: int) -> dict[str, list[str]]:
+    """Run each arm with each of the seeds 1 … `seeds`; what has been run is not run again.
+
+    The runs are DVC experiments of the current commit, and the queue is DVC's: interrupted, it
+    goes on in the background, and called again this waits for what is left.
+
+    Returns the names of the experiments of each arm, a seed each.
+
+    Raises:
+        UserError: the working tree differs from the commit, a parameter does not exist, or a run
+            failed.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    _refuse_changes()
+    # The queue's workers are found, and run the stages, by PATH: with this very environment.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    if jobs > 1:  # threads that wait for those of another run would slow all of them
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    names: dict[str, list[str]] = {}
+    with Repo() as repo:
+        present = _finished(repo) | _pending(repo.experiments.celery_queue)
+        # All arms of a seed before the next seed: what is cut short can still be compared.
+        for seed in range(1, seeds + 1):
+            for arm, settings in arms.items():
+                overrides = [*settings, f"train.seed={seed}"]
+                name = _experiment_name(arm, overrides)
+                names.setdefault(arm, []).append(name)
+                if name not in present:
+                    try:
+                        repo.experiments.run(queue=True, name=name, params=overrides)
+                    except DvcException as error:
+                        raise UserError(f"'{arm}' can't be queued: {_reason(error)}") from None
+        _wait(repo, {name for runs in names.values() for name in runs}, jobs)
+    return names
+
+
+def _wait(repo: "Repo", names: set[str], jobs: int) -> None:
+    queue = repo.experiments.celery_queue
+    finished = _finished(repo) & names
+    with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
+        while _pending(queue) & names:
+            if not _at_work(queue):
+                queue.start_workers(jobs)
+            time.sleep(POLL_SECONDS)
+            for name in sorted((_finished(repo) & names) - finished):
+                finished.add(name)
+                bar.update()
+                if bar.disable:
+                    print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
+    if failed := sorted(names - _finished(repo)):
+        raise UserError(
+            f"{len(failed)} of {len(names)} runs failed ({', '.join(failed)}): "
+            f"`dvc queue logs {failed[0]}` says why; the others are kept"
+        )
+
+
+def _finished(repo: "Repo") -> set[str]:
+    """The experiments of the current commit."""
+    return {name for named in repo.experiments.ls().values() for name, _ in named}
+
+
+def _pending(queue: "LocalCeleryQueue") -> set[str]:
+    """What is queued, and what runs; of a worker that was killed nothing runs any more.
+
+    Queued ones are listed first: a run that starts meanwhile is then in both lists, not in none.
+    """
+    queued = {entry.name for entry in queue.iter_queued()}
+    running = {entry.name for entry in queue.iter_active()} if _at_work(queue) else set()
+    return queued | running
+
+
+def _at_work(queue: "LocalCeleryQueue") -> bool:
+    """Whether a worker's process lives.
+
+    DVC's own `worker_status` asks the workers, and takes a busy one, slow to answer, for dead.
+    """
+    for file in Path(queue.wdir).glob("dvc-exp-worker-*.pid"):
+        with contextlib.suppress(psutil.Error, ValueError):
+            if "queue-worker" in psutil.Process(int(file.read_text())).cmdline():
+                return True
+    return False
+
+
+def _refuse_changes() -> None:
+    """Results belong to a commit: of a tree that differs from it nobody could say what they are."""
+    changes = ["git", "diff", "--quiet", "HEAD", "--", ".", f":!{STUDIES}"]
+    if subprocess.run(changes, check=False).returncode:
+        raise UserError(
+            "the working tree has changes that are not committed: commit or stash them first, "
+            "so that all runs of the study are of one commit"
+        )
+
+
+def _experiment_name(arm: str, overrides: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
+    return f"{re.sub('[^a-zA-Z0-9]+', '-', arm).strip('-')}-{digest}"
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
