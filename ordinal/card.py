@@ -17,7 +17,8 @@ Fine-tuned from a {encoder} encoder on {rows} reviews of `{name}`{synthetic}: {o
 (licence: {licence}).
 
 `config.ordinal` holds the label names, the loss (`{loss}`) and the decoding rule (`{decode}`).
-`ordinal.losses.LOSSES["{loss}"].probabilities` turns logits into a distribution over labels.
+`ordinal.losses.LOSSES["{loss}"].probabilities` turns logits into a distribution over labels, which
+`ordinal.calibration.temper` calibrates with the temperature in `calibration.json`.
 
 ```python
 from transformers import AutoModelForSequenceClassification, AutoTokenizer

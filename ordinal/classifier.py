@@ -2,16 +2,22 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging
 
+from ordinal.calibration import Calibration
 from ordinal.errors import UserError
+from ordinal.files import read_json, write_json
 from ordinal.losses import LOSSES
 from ordinal.recipe import Recipe
 
+CALIBRATION_FILE = "calibration.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -49,12 +55,61 @@ def load_classifier(folder: Path) -> PreTrainedModel:
     return model
 
 
-def save_classifier(model: PreTrainedModel, encoder: Path, card: str, folder: Path) -> None:
-    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, card."""
+def load_calibration(folder: Path) -> Calibration:
+    """What was calibrated beside the weights of a classifier of ours."""
+    return Calibration(**read_json(folder / CALIBRATION_FILE))
+
+
+def save_classifier(
+    model: PreTrainedModel, calibration: Calibration, encoder: Path, card: str, folder: Path
+) -> None:
+    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, card.
+
+    The calibration is one more file in it.
+    """
     model.save_pretrained(folder)
+    write_json(folder / CALIBRATION_FILE, asdict(calibration))
     for name in TOKENIZER_FILES:
         shutil.copyfile(encoder / name, folder / name)
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def output_layer(model: PreTrainedModel) -> nn.Linear:
+    """The linear layer whose outputs are the logits."""
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+
+
+def share_weight(model: PreTrainedModel) -> None:
+    """Make all logits one score plus a bias each; the biases start at classes all as likely.
+
+    This is CORAL's output layer (Cao et al. 2020). It is a parametrization: once undone, by
+    `unshare_weight`, a plain linear layer of equal rows is left.
+    """
+    layer = output_layer(model)
+    tasks = layer.out_features
+    parametrize.register_parametrization(layer, "weight", _OneRow(tasks))
+    exceed = torch.arange(tasks, 0, -1) / (tasks + 1)
+    with torch.no_grad():
+        layer.bias.copy_(exceed.logit())
+
+
+def unshare_weight(model: PreTrainedModel) -> None:
+    """Undo `share_weight`, the logits being what they were."""
+    parametrize.remove_parametrizations(output_layer(model), "weight")
+
+
+class _OneRow(nn.Module):
+    """A matrix of equal rows, given by one of them."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def forward(self, row: Tensor) -> Tensor:
+        return row.repeat(self.rows, 1)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        return weight[:1].clone()
 
 
 def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:

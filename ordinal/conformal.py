@@ -6,11 +6,11 @@ likelier of its two neighbours. How far it grows is calibrated on rows held out 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from ordinal.decoding import Labels, Probabilities
-from ordinal.metrics import Floats
+from ordinal.decoding import Floats, Labels, Probabilities
 
 
 def growth_order_mass(probabilities: Probabilities) -> Floats:
@@ -32,16 +32,20 @@ def growth_order_mass(probabilities: Probabilities) -> Floats:
     return scores[:, 1:-1]
 
 
-def calibrate(labels: Labels, probabilities: Probabilities, coverage: float) -> float:
-    """The mass up to which sets have to grow, from rows held out of training.
+def calibration_scores(labels: Labels, probabilities: Probabilities) -> Floats:
+    """How far each row's set has to grow to hold the true class, in rising order, shape (rows,)."""
+    return np.sort(growth_order_mass(probabilities)[np.arange(len(labels)), labels])
+
+
+def mass_for(coverage: float, scores: Sequence[float]) -> float:
+    """The mass up to which sets have to grow, by the `calibration_scores` of rows held out.
 
     For rows exchangeable with these a set then holds the true class with probability `coverage`
     or more: by at most 1 / (rows + 1) more, unless the most probable class alone is right more
     often. Infinite, so that every class is taken in, where the rows are too few to promise it.
     """
-    scores = np.sort(growth_order_mass(probabilities)[np.arange(len(labels)), labels])
-    rank = math.ceil((len(labels) + 1) * coverage)
-    return float(scores[rank - 1]) if rank <= len(labels) else math.inf
+    rank = math.ceil((len(scores) + 1) * coverage)
+    return scores[rank - 1] if rank <= len(scores) else math.inf
 
 
 def intervals(probabilities: Probabilities, mass: float) -> tuple[Labels, Labels]:

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from ordinal.recipe import Decoding
 
 Probabilities = npt.NDArray[np.floating]
+Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 

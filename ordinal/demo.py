@@ -256,7 +256,7 @@ NUMBERS = ("two", "three", "four", "five", "six")
 MONTHS = ("January", "March", "April", "May", "June", "August", "September", "October")
 
 
-def demo_reviews(rows: int = 1500, seed: int = 1) -> list[Review]:
+def demo_reviews(rows: int = 2500, seed: int = 1) -> list[Review]:
     """Return ``rows`` distinct reviews; the clean grades are equally frequent (to within one)."""
     rng = random.Random(seed)
     grades = [row % GRADES + 1 for row in range(rows)]

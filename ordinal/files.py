@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 BLOCK = 1 << 20
+DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
 
 
 @contextmanager
@@ -46,6 +48,13 @@ def write_json(path: Path, content: Any) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with whole_file(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
+
+
+def for_json(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Rounded to `DIGITS`, and null where a figure is not defined."""
+    return {
+        key: None if math.isnan(value) else round(value, DIGITS) for key, value in values.items()
+    }
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import logsigmoid
 
-from ordinal.recipe import LossName
+from ordinal.recipe import ClassWeights, LossName
 
 
 @dataclass(frozen=True)
@@ -17,41 +17,62 @@ class OrdinalLoss:
 
     outputs: Callable[[int], int]
     """Number of logits for K classes."""
-    loss: Callable[[Tensor, Tensor], Tensor]
-    """Logits (rows, outputs) and labels (rows,) in 0 … K−1 to the mean loss, a scalar."""
+    weighted_loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """Logits (rows, outputs), labels (rows,) in 0 … K−1 and row weights (rows,) to a scalar."""
     probabilities: Callable[[Tensor], Tensor]
     """Logits (rows, outputs) to distributions (rows, K) that sum to 1."""
+    shared_weight: bool = False
+    """Whether all logits are one score plus a bias each: the classifier has one row of weights."""
+
+    def loss(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
+        """The mean loss, a scalar; a row of weight w > 0 counts as w rows, by default as one."""
+        if row_weights is None:
+            row_weights = torch.ones(len(labels), device=logits.device)
+        return self.weighted_loss(logits, labels, row_weights)
 
 
-def corn_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def corn_loss(logits: Tensor, labels: Tensor, row_weights: Tensor) -> Tensor:
     """CORN: binary tasks "is y > k, given y > k−1?", each on the rows that meet its condition.
 
     Shi, Cao, Raschka (2023), Deep neural networks for rank-consistent ordinal regression based on
-    conditional probabilities; the mean is over all (row, task) pairs, as in coral-pytorch.
+    conditional probabilities; the mean is over all (row, task) pairs, as in coral-pytorch, so that
+    this loss weighs its rows itself: the others are one number a row.
     Masked instead of indexed, so that nothing waits for the GPU.
     """
-    logits = logits.float()
-    tasks = torch.arange(logits.shape[1], device=logits.device)
-    above = labels[:, None] > tasks
-    conditioned = labels[:, None] >= tasks
-    log_likelihood = torch.where(above, logsigmoid(logits), logsigmoid(-logits))
-    return -(log_likelihood * conditioned).sum() / conditioned.sum()
+    conditioned = labels[:, None] >= torch.arange(logits.shape[1], device=logits.device)
+    weights = row_weights[:, None] * conditioned
+    return (_task_losses(logits, labels) * weights).sum() / weights.sum()
 
 
 def corn_probabilities(logits: Tensor) -> Tensor:
     """The distribution over K classes from CORN's K−1 conditional logits.
 
-    By the chain rule P(y > k) is the product of the conditional probabilities up to k, and P(y = k)
-    is the difference of two neighbours.
+    By the chain rule P(y > k) is the product of the conditional probabilities up to k.
     """
-    exceed = logits.float().sigmoid().cumprod(dim=1)
-    edge = exceed.new_ones(len(exceed), 1)
-    return torch.cat([edge, exceed], dim=1) - torch.cat([exceed, torch.zeros_like(edge)], dim=1)
+    return _from_exceedance(logits.float().sigmoid().cumprod(dim=1))
+
+
+def coral_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """CORAL: the log losses of the binary tasks "is y > k?", each on every row, added.
+
+    Cao, Mirjalili, Raschka (2020), Rank consistent ordinal regression for neural networks with
+    application to age estimation; here all tasks are equally important.
+    """
+    return _task_losses(logits, labels).sum(dim=1)
+
+
+def coral_probabilities(logits: Tensor) -> Tensor:
+    """The distribution over K classes from CORAL's K−1 logits of P(y > k).
+
+    They are proven to fall with k at the optimum only: short of it the running minimum keeps the
+    probabilities from being negative.
+    """
+    return _from_exceedance(logits.float().sigmoid().cummin(dim=1).values)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The log loss of the true class: the classes' order is not used."""
-    return functional.cross_entropy(logits.float(), labels)
+    return functional.cross_entropy(logits.float(), labels, reduction="none")
 
 
 def oll_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -66,7 +87,7 @@ def oll_loss(logits: Tensor, labels: Tensor) -> Tensor:
     own = torch.eye(classes, dtype=torch.bool, device=logits.device)
     others = logits[:, None, :].expand(-1, classes, -1).masked_fill(own, -torch.inf)
     log_not = others.logsumexp(dim=2) - logits.logsumexp(dim=1, keepdim=True)
-    return -(_distance(labels, classes) * log_not).sum(dim=1).mean()
+    return -(_distance(labels, classes) * log_not).sum(dim=1)
 
 
 def mll_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -82,7 +103,7 @@ def emd_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     cumulative = softmax_probabilities(logits).cumsum(dim=1)
     truth = labels[:, None] <= torch.arange(logits.shape[1], device=logits.device)
-    return ((cumulative - truth.float()) ** 2).sum(dim=1).mean()
+    return ((cumulative - truth.float()) ** 2).sum(dim=1)
 
 
 def sord_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -91,7 +112,7 @@ def sord_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Diaz, Marathe (2019), Soft labels for ordinal regression, eq. 1.
     """
     soft = (-(_distance(labels, logits.shape[1]) ** 2)).softmax(dim=1)
-    return functional.cross_entropy(logits.float(), soft)
+    return functional.cross_entropy(logits.float(), soft, reduction="none")
 
 
 def softmax_probabilities(logits: Tensor) -> Tensor:
@@ -99,20 +120,58 @@ def softmax_probabilities(logits: Tensor) -> Tensor:
     return logits.float().softmax(dim=1)
 
 
+def _task_losses(logits: Tensor, labels: Tensor) -> Tensor:
+    """The log loss of each row and binary task "is y > k?", shape (rows, K−1)."""
+    logits = logits.float()
+    above = labels[:, None] > torch.arange(logits.shape[1], device=logits.device)
+    return -torch.where(above, logsigmoid(logits), logsigmoid(-logits))
+
+
+def _from_exceedance(exceed: Tensor) -> Tensor:
+    """The distribution over K classes from P(y > k), falling with k: neighbours' differences."""
+    edge = exceed.new_ones(len(exceed), 1)
+    return torch.cat([edge, exceed], dim=1) - torch.cat([exceed, torch.zeros_like(edge)], dim=1)
+
+
 def _distance(labels: Tensor, classes: int) -> Tensor:
     """|y − k| for each row and class, shape (rows, K)."""
     return (labels[:, None] - torch.arange(classes, device=labels.device)).abs().float()
 
 
-def _of_classes(loss: Callable[[Tensor, Tensor], Tensor]) -> OrdinalLoss:
-    return OrdinalLoss(lambda classes: classes, loss, softmax_probabilities)
+def _mean(
+    row_losses: Callable[[Tensor, Tensor], Tensor],
+) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The weighted mean over the rows of a loss that is one number a row."""
+
+    def weighted_loss(logits: Tensor, labels: Tensor, row_weights: Tensor) -> Tensor:
+        return (row_weights * row_losses(logits, labels)).sum() / row_weights.sum()
+
+    return weighted_loss
+
+
+def _of_classes(row_losses: Callable[[Tensor, Tensor], Tensor]) -> OrdinalLoss:
+    return OrdinalLoss(lambda classes: classes, _mean(row_losses), softmax_probabilities)
 
 
 LOSSES: dict[LossName, OrdinalLoss] = {
     "corn": OrdinalLoss(lambda classes: classes - 1, corn_loss, corn_probabilities),
+    "coral": OrdinalLoss(
+        lambda classes: classes - 1, _mean(coral_loss), coral_probabilities, shared_weight=True
+    ),
     "cross_entropy": _of_classes(cross_entropy),
     "oll": _of_classes(oll_loss),
     "mll": _of_classes(mll_loss),
     "emd": _of_classes(emd_loss),
     "sord": _of_classes(sord_loss),
 }
+
+
+def class_weights(labels: Tensor, classes: int, kind: ClassWeights) -> Tensor:
+    """What a row of each class counts for in the loss, shape (K,).
+
+    balanced: rows / (classes present · rows of the class), as in scikit-learn.
+    """
+    if kind == "none":
+        return torch.ones(classes)
+    counts = labels.bincount(minlength=classes)
+    return len(labels) / ((counts > 0).sum() * counts.clamp(min=1))

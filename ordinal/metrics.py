@@ -2,18 +2,14 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from ordinal.decoding import Labels, Probabilities
+from ordinal.decoding import Floats, Labels, Probabilities
 
 ECE_BINS = 15
-DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
-
-Floats = npt.NDArray[np.float64]
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:
@@ -63,26 +59,47 @@ def ranked_probability_score(labels: Labels, probabilities: Probabilities) -> Fl
     return scores
 
 
-def expected_calibration_error(confidence: Floats, correct: npt.NDArray[np.bool_]) -> float:
+def confidence_bins(
+    labels: Labels, probabilities: Probabilities
+) -> tuple[Floats, npt.NDArray[np.bool_], Labels]:
+    """How sure each row's likeliest class is, whether it is right, and its bin of `ECE_BINS`."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    return confidence, probabilities.argmax(axis=1) == labels, bins
+
+
+def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
     """Mean gap between the probability of the likeliest class and how often it is right.
 
     Guo et al. (2017), eq. 3, over `ECE_BINS` bins of equal width.
     """
-    bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
+    confidence, correct, bins = confidence_bins(labels, probabilities)
     gap = np.bincount(bins, confidence - correct, ECE_BINS)
-    return float(np.abs(gap).sum() / len(confidence))
+    return float(np.abs(gap).sum() / len(labels))
+
+
+def log_loss(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean of −log p of the true class, p being held off 0 by the smallest step of its type."""
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_truth, np.finfo(of_truth.dtype).eps)).mean())
+
+
+def distribution_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
+    """The mean rps, ece and log_loss: of the distribution alone, whatever is decoded from it."""
+    return {
+        "rps": float(ranked_probability_score(labels, probabilities).mean()),
+        "ece": expected_calibration_error(labels, probabilities),
+        "log_loss": log_loss(labels, probabilities),
+    }
 
 
 def all_metrics(
     labels: Labels, predicted: Labels, probabilities: Probabilities
 ) -> dict[str, float]:
-    """`label_metrics`, and of the distribution rps (mean) and ece."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    correct = probabilities.argmax(axis=1) == labels
-    return label_metrics(labels, predicted, probabilities.shape[1]) | {
-        "rps": float(ranked_probability_score(labels, probabilities).mean()),
-        "ece": expected_calibration_error(confidence, correct),
-    }
+    """`label_metrics` and `distribution_metrics` together."""
+    return label_metrics(labels, predicted, probabilities.shape[1]) | distribution_metrics(
+        labels, probabilities
+    )
 
 
 def bootstrap_intervals(
@@ -127,8 +144,3 @@ def bootstrap(
             rng=np.random.default_rng(seed),
         ).confidence_interval
     return interval.low, interval.high
-
-
-def for_json(values: dict[str, float]) -> dict[str, Any]:
-    """Rounded to `DIGITS`, and null where a metric is not defined."""
-    return {key: None if np.isnan(value) else round(value, DIGITS) for key, value in values.items()}

@@ -1,11 +1,12 @@
 """The tables behind the plots: what `dvc plots` draws, one row a mark."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ordinal.decoding import Labels
+from ordinal.decoding import Labels, Probabilities
+from ordinal.metrics import ECE_BINS, confidence_bins
 
 
 def plot_tables(labels: Labels, predicted: Labels, names: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -27,3 +28,21 @@ def plot_tables(labels: Labels, predicted: Labels, names: Sequence[str]) -> dict
         .reset_index()
         .melt("label", var_name="which", value_name="share"),
     }
+
+
+def reliability(labels: Labels, distributions: Mapping[str, Probabilities]) -> pd.DataFrame:
+    """How often the likeliest class is right beside how sure it was: a row a bin that has rows.
+
+    The bins are those of the expected calibration error; `confidence` and `accuracy` are means.
+    """
+    tables = []
+    for which, probabilities in distributions.items():
+        confidence, correct, bins = confidence_bins(labels, probabilities)
+        rows = np.bincount(bins, minlength=ECE_BINS)
+        sums = {
+            "confidence": np.bincount(bins, confidence, ECE_BINS),
+            "accuracy": np.bincount(bins, correct, ECE_BINS),
+        }
+        table = pd.DataFrame(sums).div(rows, axis=0).round(6).assign(rows=rows, calibration=which)
+        tables.append(table[rows > 0])
+    return pd.concat(tables, ignore_index=True)

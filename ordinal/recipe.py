@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LossName = Literal["corn", "cross_entropy", "oll", "mll", "emd", "sord"]
+LossName = Literal["corn", "coral", "cross_entropy", "oll", "mll", "emd", "sord"]
+ClassWeights = Literal["none", "balanced"]
+Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 Decoding = Literal["median", "mean", "mode"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
@@ -17,26 +19,32 @@ class Recipe(BaseModel):
 
     loss: LossName = "corn"
     """How the ordinal problem is put to the network."""
+    class_weights: ClassWeights = "none"
+    """balanced: a row weighs the inverse of its class's share, in the mean over its batch."""
     decode: Decoding = "median"
     """How a distribution over the classes becomes one label."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Seeds the new head, dropout, and the order of the batches."""
-    epochs: int = Field(5, ge=1)
+    epochs: int = Field(3, ge=1)
     """Passes over the training rows; the weights of the best one by validation MAE are kept."""
     patience: int | None = Field(None, ge=1)
     """Stop after this many epochs without a better validation MAE; null never stops early."""
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(16, ge=1)
     """Reviews a forward pass."""
     accumulate: int = Field(1, ge=1)
     """Forward passes an optimiser step."""
-    lr: float = Field(1.5e-4, gt=0)
-    """Peak learning rate of AdamW."""
+    lr: float = Field(6e-4, gt=0)
+    """Peak learning rate of AdamW, for the head."""
+    layer_decay: float = Field(0.7, gt=0, le=1)
+    """Learning rate of each layer, in that of the layer above it; the head has `lr` itself."""
     warmup: float = Field(0.1, ge=0, lt=1)
-    """Share of the steps over which the learning rate rises from 0; it then falls linearly to 0."""
+    """Share of the steps over which the learning rate rises from 0."""
+    schedule: Schedule = "linear"
+    """How the learning rate goes on after the warm-up: down to 0, or, if constant, as it is."""
     weight_decay: float = Field(0.01, ge=0)
     """Decoupled weight decay (AdamW); biases and normalisation weights are spared."""
-    clip: float = Field(1.0, gt=0)
-    """Largest norm of the gradient."""
+    clip: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient; null leaves it as it is."""
     precision: Precision = "auto"
     """auto: bf16-mixed on a GPU that has it, else 32-true."""
     accelerator: Accelerator = "auto"

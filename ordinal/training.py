@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import signal
 import sys
 import tempfile
@@ -13,18 +14,20 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+from transformers import PreTrainedModel, get_scheduler
 
 from ordinal.batching import Rows, Tokens, evaluation_batches, training_batches
+from ordinal.classifier import output_layer, share_weight, unshare_weight
 from ordinal.decoding import decode
 from ordinal.errors import UserError
 from ordinal.hardware import choose_device, choose_precision
-from ordinal.losses import LOSSES
+from ordinal.losses import LOSSES, class_weights
 from ordinal.recipe import Recipe
 
 CURVE_POINTS = 100  # of the loss over the steps
+BIAS_RATE = 100  # learning rate of CORAL's biases, in those of all else
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -51,7 +54,9 @@ class PaddedBatches(Dataset[Batch]):
 
 
 class FineTuning(lightning.LightningModule):
-    """A classifier in training: loss, validation MAE, AdamW with warm-up and linear decay."""
+    """A classifier in training: loss, validation MAE, AdamW with warm-up and decay."""
+
+    class_weights: Tensor
 
     def __init__(
         self, model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recipe
@@ -60,6 +65,9 @@ class FineTuning(lightning.LightningModule):
         self.model = model
         self.head = LOSSES[recipe.loss]
         self.recipe = recipe
+        classes = len(model.config.ordinal["labels"])
+        weights = class_weights(torch.from_numpy(train.labels), classes, recipe.class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.history = History()
         self.train_tokens = train
         self.validation_tokens = validation
@@ -94,7 +102,7 @@ class FineTuning(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         ids, mask, labels = batch
-        loss = self.head.loss(self(ids, mask), labels)
+        loss = self.head.loss(self(ids, mask), labels, self.class_weights[labels])
         seen = torch.stack([loss.detach(), loss.new_ones(())])
         self.train_loss += seen
         self.recent_loss += seen
@@ -141,17 +149,39 @@ class FineTuning(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
-        groups: list[dict[str, Any]] = [
-            {"params": [weight for weight in self.parameters() if weight.ndim > 1]},
-            {
-                "params": [weight for weight in self.parameters() if weight.ndim <= 1],
-                "weight_decay": 0.0,
-            },
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.AdamW(parameter_groups(self.model, recipe))
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = get_linear_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
+        schedule = get_scheduler(recipe.schedule, optimizer, round(recipe.warmup * steps), steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
+    """The optimiser's groups: a rate for each depth, and weight decay for matrices alone.
+
+    The rate falls by `layer_decay` from layer to layer downwards (Howard and Ruder 2018, section
+    3.2, discriminative fine-tuning): what is near the text was learned from more of it.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    layers = model.config.num_hidden_layers
+    output = output_layer(model)
+    for name, weight in model.named_parameters():
+        rate = recipe.lr * recipe.layer_decay ** depth(name, layers)
+        if weight is output.bias and LOSSES[recipe.loss].shared_weight:
+            rate *= BIAS_RATE
+        decay = recipe.weight_decay if weight.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(weight)
+    return [
+        {"params": weights, "lr": rate, "weight_decay": decay}
+        for (rate, decay), weights in groups.items()
+    ]
+
+
+def depth(name: str, layers: int) -> int:
+    """How far below the output a weight stands, by its name: 0 is the head, the top layer is 1."""
+    if "embed" in name:
+        return layers + 1
+    number = re.search(r"\.(\d+)\.", name)
+    return layers - int(number[1]) if number else 0
 
 
 class EpochLines(Callback):
@@ -175,6 +205,8 @@ def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recip
     # Padding a batch takes microseconds: worker processes would cost more than they save.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning's own making
+    if LOSSES[recipe.loss].shared_weight:
+        share_weight(model)
     module = FineTuning(model, train, validation, recipe)
     on_terminal = sys.stderr.isatty()
     with tempfile.TemporaryDirectory() as folder:
@@ -207,5 +239,7 @@ def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recip
             sys.exit(128 + signal.SIGTERM)
         state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
         module.load_state_dict(state)
+    if LOSSES[recipe.loss].shared_weight:
+        unshare_weight(model)
     model.cpu().eval()
     return module.history

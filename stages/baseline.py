@@ -7,8 +7,8 @@ import pandas as pd
 from ordinal.baselines import class_shares, tfidf_logistic_regression
 from ordinal.decoding import Labels, decode
 from ordinal.errors import report_user_errors
-from ordinal.files import read_json, write_json
-from ordinal.metrics import all_metrics, for_json
+from ordinal.files import for_json, read_json, write_json
+from ordinal.metrics import all_metrics
 from stages.params import load_params
 
 

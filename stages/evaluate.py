@@ -5,41 +5,40 @@ from pathlib import Path
 import pandas as pd
 
 from ordinal.batching import Tokens
-from ordinal.classifier import load_classifier
-from ordinal.conformal import calibrate, intervals
+from ordinal.calibration import temper
+from ordinal.classifier import load_calibration, load_classifier
+from ordinal.conformal import intervals, mass_for
 from ordinal.decoding import decode
 from ordinal.errors import report_user_errors
-from ordinal.files import read_json, whole_file, whole_folder, write_json
+from ordinal.files import for_json, read_json, whole_file, whole_folder, write_json
 from ordinal.inference import predict_probabilities
-from ordinal.metrics import all_metrics, bootstrap_intervals, for_json
-from ordinal.plots import plot_tables
+from ordinal.metrics import all_metrics, bootstrap_intervals, distribution_metrics
+from ordinal.plots import plot_tables, reliability
 from ordinal.split import PARTS
 from stages.params import load_params
+
+MODEL = Path("models/ordinal")
 
 
 def main() -> None:
     params = load_params()
-    model = load_classifier(Path("models/ordinal"))
+    model, calibration = load_classifier(MODEL), load_calibration(MODEL)
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
     facts = read_json(Path("data/raw/facts.json"))
     metrics: dict[str, object] = {
         "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
         "baseline": read_json(Path("metrics/baseline.json")),
     }
-    parts = {part: Tokens.load(Path(f"data/tokenized/{part}.parquet")) for part in PARTS}
-    distributions = {
-        part: predict_probabilities(
-            model, tokens, params.train.accelerator, params.train.precision, part
-        )
-        for part, tokens in parts.items()
-    }
-    # The training rows would promise too much: the model knows them.
-    validation = parts["validation"].labels, distributions["validation"]
-    mass = calibrate(*validation, params.evaluate.coverage)
+    mass = mass_for(params.evaluate.coverage, calibration.scores)
 
     with whole_folder(Path("data/predictions")) as out:
-        for part, tokens in parts.items():
-            labels, probabilities = tokens.labels, distributions[part]
+        for part in PARTS:
+            tokens = Tokens.load(Path(f"data/tokenized/{part}.parquet"))
+            labels = tokens.labels
+            uncalibrated = predict_probabilities(
+                model, tokens, params.train.accelerator, params.train.precision, part
+            )
+            probabilities = temper(uncalibrated, calibration.temperature)
             predicted = decode(probabilities, rule)
             low, high = intervals(probabilities, mass)
             metrics[part] = for_json(all_metrics(labels, predicted, probabilities))
@@ -49,6 +48,10 @@ def main() -> None:
             table.to_parquet(out / f"{part}.parquet", index=False)
 
     # The last part is the test: what follows speaks of it alone.
+    stages = {"before": uncalibrated, "after": probabilities}
+    metrics["test_calibration"] = for_json({"temperature": calibration.temperature}) | {
+        stage: for_json(distribution_metrics(labels, given)) for stage, given in stages.items()
+    }
     metrics["test_conformal"] = for_json(
         {
             "asked": params.evaluate.coverage,
@@ -61,7 +64,8 @@ def main() -> None:
         name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrapped.items()
     }
     write_json(Path("metrics/metrics.json"), metrics)
-    for name, plot in plot_tables(labels, predicted, names).items():
+    tables = plot_tables(labels, predicted, names) | {"reliability": reliability(labels, stages)}
+    for name, plot in tables.items():
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             plot.to_csv(path, index=False)
 

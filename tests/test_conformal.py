@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ordinal.conformal import calibrate, growth_order_mass, intervals
+from ordinal.conformal import calibration_scores, growth_order_mass, intervals, mass_for
 
 
 def draw(rows: int, seed: int, classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def test_the_promised_coverage_is_kept_over_many_draws(coverage: float) -> None:
     draws, hits = 400, 0
     for seed in range(draws):
         labels, probabilities = draw(101, seed)
-        mass = calibrate(labels[:100], probabilities[:100], coverage)
+        mass = mass_for(coverage, list(calibration_scores(labels[:100], probabilities[:100])))
         low, high = intervals(probabilities[100:], mass)
         hits += int(low[0] <= labels[100] <= high[0])
     # By theory between `coverage` and `coverage` + 1/101.
@@ -62,4 +62,4 @@ def test_the_promised_coverage_is_kept_over_many_draws(coverage: float) -> None:
 
 def test_too_few_rows_to_promise_anything_take_every_class_in() -> None:
     labels, probabilities = draw(5, seed=0)
-    assert calibrate(labels, probabilities, 0.9) == math.inf
+    assert mass_for(0.9, list(calibration_scores(labels, probabilities))) == math.inf

@@ -15,7 +15,7 @@ from ordinal.decoding import decode
 from ordinal.demo import BEST_MAE, GRADES, MAX_WORDS, MIN_WORDS, NOISE, Review, demo_reviews
 
 # Of the default corpus. A change here means that every figure measured on it is out of date.
-SHA256 = "09c52f605686dc7413467523b0cd3db82f7355577fae8fdb6c84d31c24890f3b"
+SHA256 = "a5075d381db57f6c93d293e1e7a5ebc20377a23cfafef2c70ee0b212283539c0"
 
 DIGEST = (
     "import hashlib; from ordinal.demo import demo_reviews; "

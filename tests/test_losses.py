@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from coral_pytorch.dataset import corn_label_from_logits
+from coral_pytorch.dataset import (
+    corn_label_from_logits,
+    levels_from_labelbatch,
+    proba_to_label,
+)
+from coral_pytorch.losses import coral_loss as coral_pytorch_coral_loss
 from coral_pytorch.losses import corn_loss as coral_pytorch_corn_loss
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +19,7 @@ from ordinal.recipe import LossName
 
 CLASSES = (2, 3, 5, 10)
 CORN = LOSSES["corn"]
+CORAL = LOSSES["coral"]
 
 
 def oll_by_a_loop(logits: Tensor, labels: Tensor) -> Tensor:
@@ -41,6 +47,9 @@ def sord_by_a_loop(logits: Tensor, labels: Tensor) -> Tensor:
 
 ORACLES = {
     "corn": lambda logits, labels: coral_pytorch_corn_loss(logits, labels, logits.shape[1] + 1),
+    "coral": lambda logits, labels: coral_pytorch_coral_loss(
+        logits, levels_from_labelbatch(labels, logits.shape[1] + 1)
+    ),
     "cross_entropy": functional.cross_entropy,
     "oll": oll_by_a_loop,
     "mll": lambda logits, labels: (
@@ -80,6 +89,33 @@ def test_a_batch_of_one_class_equals_the_oracle(name: LossName, label: int) -> N
 
 @every_loss
 @pytest.mark.parametrize("classes", CLASSES)
+def test_a_row_of_weight_w_counts_as_w_rows(name: LossName, classes: int) -> None:
+    logits, labels = draw(name, classes)
+    weights = torch.randint(1, 5, (64,), generator=torch.Generator().manual_seed(classes))
+    ours = LOSSES[name].loss(logits, labels, weights.float())
+    theirs = ORACLES[name](
+        logits.repeat_interleave(weights, dim=0), labels.repeat_interleave(weights)
+    )
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits), atol=1e-6, rtol=1e-4
+    )
+
+
+@every_loss
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_equal_weights_change_nothing(name: LossName, weight: float) -> None:
+    logits, labels = draw(name, 5)
+    plain = LOSSES[name].loss(logits, labels)
+    weighted = LOSSES[name].loss(logits, labels, torch.full((64,), weight))
+    torch.testing.assert_close(weighted, plain)
+    torch.testing.assert_close(
+        torch.autograd.grad(weighted, logits), torch.autograd.grad(plain, logits)
+    )
+
+
+@every_loss
+@pytest.mark.parametrize("classes", CLASSES)
 def test_probabilities_are_distributions_over_the_classes(name: LossName, classes: int) -> None:
     logits, _ = draw(name, classes)
     probabilities = LOSSES[name].probabilities(logits)
@@ -108,6 +144,14 @@ def test_extreme_logits_give_finite_losses_and_gradients(
 
 
 @every_loss
+def test_bfloat16_logits_are_computed_with_in_float32(name: LossName) -> None:
+    logits, labels = draw(name, 5)
+    half = logits.detach().bfloat16()
+    assert torch.equal(LOSSES[name].loss(half, labels), LOSSES[name].loss(half.float(), labels))
+    assert torch.equal(LOSSES[name].probabilities(half), LOSSES[name].probabilities(half.float()))
+
+
+@every_loss
 def test_the_loss_is_least_where_the_true_class_is_sure(name: LossName) -> None:
     """Gradient descent on bare logits ends at the truth: each loss is for what it says."""
     labels = torch.arange(5)
@@ -133,3 +177,29 @@ def test_corn_probabilities_of_a_case_worked_by_hand() -> None:
     # P(y>0) = 3/4, P(y>1 | y>0) = 1/2: the classes have 1/4, 3/8 and 3/8.
     logits = torch.tensor([[np.log(3.0), 0.0]])
     torch.testing.assert_close(CORN.probabilities(logits), torch.tensor([[0.25, 0.375, 0.375]]))
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_median_decoding_of_ordered_coral_equals_coral_pytorch(classes: int) -> None:
+    logits = draw("coral", classes, rows=500)[0].detach().sort(dim=1, descending=True).values
+    predicted = decode(CORAL.probabilities(logits).numpy(), "median")
+    np.testing.assert_array_equal(predicted, proba_to_label(torch.sigmoid(logits)).numpy())
+
+
+@pytest.mark.parametrize(
+    ("exceed", "expected"),
+    [
+        ([0.75, 0.5, 0.25], [0.25, 0.25, 0.25, 0.25]),
+        # Short of the optimum the biases may be out of order: P(y>2) is at most P(y>1).
+        ([0.75, 0.25, 0.5], [0.25, 0.5, 0.0, 0.25]),
+    ],
+)
+def test_coral_probabilities_of_a_case_worked_by_hand(
+    exceed: list[float], expected: list[float]
+) -> None:
+    logits = torch.tensor([exceed]).logit()
+    torch.testing.assert_close(CORAL.probabilities(logits), torch.tensor([expected]))
+
+
+def test_only_coral_has_one_score_for_all_its_logits() -> None:
+    assert [name for name, loss in LOSSES.items() if loss.shared_weight] == ["coral"]

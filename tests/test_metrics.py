@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn import metrics as sk
 from torchmetrics.classification import MulticlassCalibrationError
 
-from ordinal.metrics import all_metrics, bootstrap_intervals, for_json, ranked_probability_score
+from ordinal.files import for_json
+from ordinal.metrics import all_metrics, bootstrap_intervals, ranked_probability_score
 
 CLASSES = 5
 
@@ -47,6 +48,7 @@ def test_metrics_equal_their_oracles(seed: int) -> None:
                 for k in range(CLASSES - 1)
             ]
         ),
+        "log_loss": sk.log_loss(labels, probabilities),
         "ece": calibration(torch.tensor(probabilities), torch.tensor(labels)).item(),
     }
     assert all_metrics(labels, predicted, probabilities) == pytest.approx(oracle, abs=1e-6)

@@ -4,12 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from dvc.repo import Repo
 
+from ordinal.batching import Tokens
+from ordinal.calibration import temper
+from ordinal.classifier import load_calibration, load_classifier
+from ordinal.inference import predict_probabilities
+from ordinal.metrics import distribution_metrics
 from ordinal.split import PARTS
 from stages.params import load_params
 from tests.conftest import WORDS, run_in, set_params, stages_run, write_reviews_csv
@@ -51,6 +57,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
         "kendall",
         "rps",
         "ece",
+        "log_loss",
     ]
     for part in PARTS:
         assert list(metrics[part]) == names
@@ -65,6 +72,22 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert predictions["row"].tolist() == split["test"]["row"].to_pylist()
     chances = predictions[[f"p_{stars}" for stars in range(1, 6)]]
     assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    folder = finished_project / "models/ordinal"
+    calibration = load_calibration(folder)
+    assert len(calibration.scores) == 12
+    test = Tokens.load(finished_project / "data/tokenized/test.parquet")
+    uncalibrated = predict_probabilities(load_classifier(folder), test)
+    tempered = temper(uncalibrated, calibration.temperature)
+    np.testing.assert_allclose(chances, tempered, atol=1e-5)
+    assert not np.allclose(chances, uncalibrated, atol=1e-3)
+    found = metrics["test_calibration"]
+    assert found["temperature"] == pytest.approx(calibration.temperature, abs=1e-6)
+    assert found["temperature"] > 0
+    assert list(found["before"]) == list(found["after"]) == ["rps", "ece", "log_loss"]
+    assert found["after"] == {name: metrics["test"][name] for name in found["after"]}
+    labels = predictions["label"].to_numpy()
+    assert found["before"] == pytest.approx(distribution_metrics(labels, uncalibrated), abs=1e-5)
+
     held = predictions["label"].between(predictions["low"], predictions["high"]).mean()
     conformal = metrics["test_conformal"]
     assert conformal["asked"] == 0.9
@@ -74,6 +97,8 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
 
     epochs = pd.read_csv(finished_project / "metrics/plots/epochs.csv")
     assert epochs["epoch"].tolist() == [1, 2]
+    reliability = pd.read_csv(finished_project / "metrics/plots/reliability.csv")
+    assert reliability.groupby("calibration")["rows"].sum().to_dict() == {"before": 24, "after": 24}
     assert not list(finished_project.glob("data/.*"))
 
 

@@ -1,23 +1,46 @@
 """Training: dropout on, the best epoch kept, the schedule as stated, the same bytes each time."""
 
+import dataclasses
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
-from transformers import PreTrainedModel
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrize
+from transformers import (
+    AutoModelForSequenceClassification,
+    DistilBertConfig,
+    DistilBertModel,
+    PreTrainedModel,
+)
 
 from ordinal.batching import Tokens, training_batches
-from ordinal.classifier import load_classifier, new_classifier, save_classifier
+from ordinal.calibration import Calibration
+from ordinal.classifier import (
+    load_calibration,
+    load_classifier,
+    new_classifier,
+    save_classifier,
+    share_weight,
+    unshare_weight,
+)
 from ordinal.decoding import decode
 from ordinal.errors import UserError
 from ordinal.inference import predict_probabilities
-from ordinal.recipe import Recipe
-from ordinal.training import FineTuning, fit
+from ordinal.losses import LOSSES, class_weights
+from ordinal.recipe import ClassWeights, LossName, Recipe, Schedule
+from ordinal.training import BIAS_RATE, FineTuning, fit, parameter_groups
 
 LABELS = ["poor", "fair", "good"]
-RECIPE = Recipe(epochs=3, batch_size=4, lr=0.01, accelerator="cpu")
+RECIPE = Recipe(epochs=3, batch_size=4, lr=0.01, layer_decay=1.0, accelerator="cpu")
+CORAL = RECIPE.model_copy(update={"loss": "coral"})
+CALIBRATION = Calibration(temperature=1.5, scores=[0.0, 0.25, 1 / 3])
 
 
 def draw(rows: int, seed: int = 0) -> Tokens:
@@ -37,8 +60,18 @@ def train(encoder: Path, recipe: Recipe = RECIPE) -> tuple[PreTrainedModel, list
     return model, history.epochs
 
 
-def test_it_learns_and_keeps_the_epoch_of_least_validation_mae(tiny_encoder: Path) -> None:
-    model, epochs = train(tiny_encoder, RECIPE.model_copy(update={"epochs": 10}))
+def logits_of(model: PreTrainedModel, tokens: Tokens) -> Tensor:
+    ids, mask = tokens.pad(np.arange(len(tokens)), pad_id=0)
+    with torch.no_grad():
+        logits: Tensor = model(torch.from_numpy(ids), torch.from_numpy(mask)).logits
+    return logits
+
+
+@pytest.mark.parametrize("loss", ["corn", "coral"])
+def test_it_learns_and_keeps_the_epoch_of_least_validation_mae(
+    loss: LossName, tiny_encoder: Path
+) -> None:
+    model, epochs = train(tiny_encoder, RECIPE.model_copy(update={"loss": loss, "epochs": 10}))
     validation = draw(20, seed=1)
     predicted = decode(predict_probabilities(model, validation))
     mae = np.abs(predicted - validation.labels).mean()
@@ -79,16 +112,24 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     return watch
 
 
+@pytest.mark.parametrize(
+    ("schedule", "share"),
+    [
+        ("linear", lambda done: 1 - done),
+        ("cosine", lambda done: (1 + math.cos(math.pi * done)) / 2),
+        ("constant_with_warmup", lambda done: 1),
+    ],
+)
 def test_dropout_is_on_and_the_rate_rises_and_falls_as_stated(
-    tiny_encoder: Path, watch: Watch
+    schedule: Schedule, share: Callable[[float], float], tiny_encoder: Path, watch: Watch
 ) -> None:
-    recipe = RECIPE.model_copy(update={"epochs": 4, "warmup": 0.25})
+    recipe = RECIPE.model_copy(update={"epochs": 4, "warmup": 0.25, "schedule": schedule})
     train(tiny_encoder, recipe)
     steps = 4 * 15
     assert watch.dropout == {True}
     rise, fall = steps // 4, steps - steps // 4
-    expected = [min(step / rise, (steps - step) / fall) * recipe.lr for step in range(steps)]
-    assert watch.rates == pytest.approx(expected)
+    expected = [min(step / rise, share(max(step - rise, 0) / fall)) for step in range(steps)]
+    assert watch.rates == pytest.approx([recipe.lr * part for part in expected])
 
 
 def test_each_epoch_has_the_batches_of_its_own_order(tiny_encoder: Path, watch: Watch) -> None:
@@ -106,20 +147,29 @@ def test_accumulated_batches_make_one_step_of_the_rate(tiny_encoder: Path, watch
     assert watch.rates == pytest.approx(expected)
 
 
-def test_the_gradient_is_clipped_to_its_norm(tiny_encoder: Path) -> None:
+def norm(tensors: list[Tensor]) -> float:
+    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
+
+
+@pytest.mark.parametrize("clip", [1e-3, None])
+def test_the_gradient_is_clipped_to_its_norm_or_left_as_it_is(
+    clip: float | None, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Adam's first moment after one step is a tenth of the gradient it was given."""
-    norms = []
+    before, after = [], []
 
     class Norm(Callback):
+        def on_after_backward(self, trainer, module) -> None:
+            before.append(norm([weight.grad.mul_(100) for weight in module.parameters()]))
+
         def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
             moments = [state["exp_avg"] for state in trainer.optimizers[0].state.values()]
-            norms.append(10 * torch.cat([moment.flatten() for moment in moments]).norm().item())
+            after.append(10 * norm(moments))
 
-    recipe = RECIPE.model_copy(update={"epochs": 1, "batch_size": 60, "clip": 1e-3})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FineTuning, "configure_callbacks", lambda _: [Norm()])
-        train(tiny_encoder, recipe)
-    assert norms == pytest.approx([1e-3], rel=1e-3)
+    monkeypatch.setattr(FineTuning, "configure_callbacks", lambda _: [Norm()])
+    train(tiny_encoder, RECIPE.model_copy(update={"epochs": 1, "batch_size": 60, "clip": clip}))
+    assert before[0] > 10
+    assert after == pytest.approx(before if clip is None else [clip], rel=1e-3)
 
 
 def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Path) -> None:
@@ -148,6 +198,152 @@ def test_weight_decay_spares_biases_and_normalisation(tiny_encoder: Path) -> Non
     assert after[matrix].abs().mean() < 0.5 * before[matrix].abs().mean()
 
 
+def tiny_distilbert(folder: Path) -> Path:
+    config = DistilBertConfig(vocab_size=20, dim=16, n_layers=2, n_heads=2, hidden_dim=32)
+    DistilBertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("encoder", "depths"),
+    [
+        (
+            "bert",
+            {
+                "bert.embeddings.": 3,
+                "bert.encoder.layer.0.": 2,
+                "bert.encoder.layer.1.": 1,
+                "bert.pooler.": 0,
+                "classifier.": 0,
+            },
+        ),
+        (
+            "distilbert",
+            {
+                "distilbert.embeddings.": 3,
+                "distilbert.transformer.layer.0.": 2,
+                "distilbert.transformer.layer.1.": 1,
+                "pre_classifier.": 0,
+                "classifier.": 0,
+            },
+        ),
+    ],
+)
+def test_the_rate_falls_from_layer_to_layer_downwards(
+    encoder: str, depths: dict[str, int], tiny_encoder: Path, tmp_path: Path
+) -> None:
+    recipe = RECIPE.model_copy(update={"layer_decay": 0.5, "weight_decay": 0.1})
+    folder = tiny_encoder if encoder == "bert" else tiny_distilbert(tmp_path)
+    model = new_classifier(folder, LABELS, recipe)
+    given = [
+        (weight, group["lr"], group["weight_decay"])
+        for group in parameter_groups(model, recipe)
+        for weight in group["params"]
+    ]
+    names = {weight: name for name, weight in model.named_parameters()}
+    assert sorted(names[weight] for weight, _, _ in given) == sorted(names.values())
+    for weight, rate, decay in given:
+        [depth] = [depths[prefix] for prefix in depths if names[weight].startswith(prefix)]
+        assert rate == pytest.approx(recipe.lr * 0.5**depth)
+        assert decay == (0.1 if weight.ndim == 2 else 0.0)
+
+
+@pytest.mark.parametrize(("loss", "times"), [("coral", BIAS_RATE), ("corn", 1)])
+def test_corals_biases_alone_have_a_rate_of_their_own(
+    loss: LossName, times: int, tiny_encoder: Path
+) -> None:
+    recipe = RECIPE.model_copy(update={"loss": loss})
+    model = new_classifier(tiny_encoder, LABELS, recipe)
+    if loss == "coral":
+        share_weight(model)
+    rates = {
+        weight: group["lr"]
+        for group in parameter_groups(model, recipe)
+        for weight in group["params"]
+    }
+    assert rates.pop(model.classifier.bias) == recipe.lr * times
+    assert set(rates.values()) == {recipe.lr}
+
+
+def rows_are_equal(layer: nn.Linear) -> bool:
+    return torch.equal(layer.weight, layer.weight[:1].expand_as(layer.weight))
+
+
+def test_coral_begins_at_classes_all_as_likely_and_its_weight_is_shared_and_unshared(
+    tiny_encoder: Path,
+) -> None:
+    model, tokens = new_classifier(tiny_encoder, LABELS, CORAL).eval(), draw(20)
+    assert not rows_are_equal(model.classifier)
+    share_weight(model)
+    assert rows_are_equal(model.classifier)
+    start = LOSSES["coral"].probabilities(model.classifier.bias.detach()[None])
+    torch.testing.assert_close(start, torch.full((1, 3), 1 / 3))
+    shared = logits_of(model, tokens)
+    unshare_weight(model)
+    assert not parametrize.is_parametrized(model)
+    assert torch.equal(logits_of(model, tokens), shared)
+
+
+def test_coral_trains_one_score_and_ends_as_a_plain_linear_layer(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, equal = [], []
+
+    class Rows(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
+            weights.append(module.model.classifier.weight.detach().clone())
+            equal.append(rows_are_equal(module.model.classifier))
+
+    monkeypatch.setattr(FineTuning, "configure_callbacks", lambda _: [Rows()])
+    model, _ = train(tiny_encoder, CORAL)
+    assert equal == [True] * 45
+    assert not torch.equal(weights[0], weights[-1])
+    layer = model.classifier
+    assert type(layer) is nn.Linear
+    assert not parametrize.is_parametrized(model)
+    assert dict(layer.named_parameters()).keys() == {"weight", "bias"}
+    assert rows_are_equal(layer)
+    start = torch.tensor([2 / 3, 1 / 3]).logit()
+    assert (layer.bias - start).abs().min() > 0.01
+    assert (layer.bias.diff() < 0).all()
+
+
+@pytest.mark.filterwarnings("ignore:Found .* in eval mode")
+@pytest.mark.parametrize("kind", ["none", "balanced"])
+def test_the_training_loss_weighs_the_classes(kind: ClassWeights, tiny_encoder: Path) -> None:
+    """One batch of all rows, dropout off: the loss of the first epoch is that of the new model."""
+    labels = np.repeat([0, 1, 2], [45, 12, 3])
+    tokens = dataclasses.replace(draw(60), labels=labels)
+    options = {"loss": "cross_entropy", "class_weights": kind, "epochs": 1, "batch_size": 60}
+    recipe = RECIPE.model_copy(update=options)
+    model = new_classifier(tiny_encoder, LABELS, recipe).eval()
+    with torch.no_grad():
+        model.classifier.bias.copy_(torch.tensor([2.0, 0.0, -1.0]))
+    name = None if kind == "none" else kind
+    weight = compute_class_weight(name, classes=np.arange(3), y=labels)
+    expected = functional.cross_entropy(
+        logits_of(model, tokens), torch.from_numpy(labels), torch.from_numpy(weight).float()
+    )
+    history = fit(model, tokens, draw(20, seed=1), recipe)
+    assert history.epochs[0]["train_loss"] == pytest.approx(expected.item(), abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 0, 0, 1, 2, 2], [0, 0, 0, 2, 2, 4], [3]], ids=["all", "two absent", "one alone"]
+)
+def test_balanced_weights_are_scikit_learns_and_finite_for_a_class_not_there(
+    labels: list[int],
+) -> None:
+    weights = class_weights(torch.tensor(labels), 5, "balanced")
+    present = np.unique(labels)
+    expected = compute_class_weight("balanced", classes=present, y=labels)
+    np.testing.assert_allclose(weights[present], expected, rtol=1e-6)
+    assert len(weights) == 5
+    assert weights.isfinite().all()
+    assert (weights > 0).all()
+    assert class_weights(torch.tensor(labels), 5, "none").tolist() == [1.0] * 5
+
+
 def test_training_stops_early_when_asked_to(tiny_encoder: Path) -> None:
     recipe = RECIPE.model_copy(update={"epochs": 50, "patience": 1})
     _, epochs = train(tiny_encoder, recipe)
@@ -157,14 +353,25 @@ def test_training_stops_early_when_asked_to(tiny_encoder: Path) -> None:
 
 def test_a_saved_classifier_comes_back_as_it_was(tiny_encoder: Path, tmp_path: Path) -> None:
     model, _ = train(tiny_encoder)
-    save_classifier(model, tiny_encoder, "card", tmp_path)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
     tokens = draw(20, seed=2)
     loaded = load_classifier(tmp_path)
+    assert load_calibration(tmp_path) == CALIBRATION
     assert not loaded.training
     assert loaded.config.ordinal == {"labels": LABELS, "loss": "corn", "decode": "median"}
     np.testing.assert_array_equal(
         predict_probabilities(loaded, tokens), predict_probabilities(model, tokens)
     )
+
+
+def test_a_saved_coral_classifier_loads_in_plain_transformers(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    model, _ = train(tiny_encoder, CORAL)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    tokens = draw(20, seed=2)
+    assert torch.equal(logits_of(loaded, tokens), logits_of(model, tokens))
 
 
 def test_predictions_do_not_depend_on_the_company_a_review_keeps(tiny_encoder: Path) -> None:
