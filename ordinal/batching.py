@@ -1,5 +1,6 @@
 """Where batches are formed: like lengths together, in an order that (seed, epoch) fixes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,13 @@ class Tokens:
             column.offsets.to_numpy().astype(np.int64),
             table["label"].to_numpy().astype(np.int64),
         )
+
+    @classmethod
+    def of(cls, ids: Sequence[Sequence[int]]) -> "Tokens":
+        """The token ids of some texts, whose labels nobody knows: they are -1."""
+        offsets = np.cumsum([0, *map(len, ids)])
+        flat = np.concatenate([np.asarray(row, np.int32) for row in ids])
+        return cls(flat, offsets, np.full(len(ids), -1))
 
     def __len__(self) -> int:
         return len(self.labels)

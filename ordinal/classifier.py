@@ -12,13 +12,16 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.utils import logging
 
 from ordinal.calibration import Calibration
+from ordinal.decoding import Probabilities
 from ordinal.errors import UserError
 from ordinal.files import read_json, write_json
+from ordinal.hardware import choose_device, choose_precision
+from ordinal.inference import Network, Padded
 from ordinal.losses import LOSSES
-from ordinal.recipe import Recipe
+from ordinal.recipe import Accelerator, Precision, Recipe
+from ordinal.tokenizer import TOKENIZER_FILES
 
 CALIBRATION_FILE = "calibration.json"
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
@@ -48,9 +51,9 @@ def load_classifier(folder: Path) -> PreTrainedModel:
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")
-    model = _from_pretrained(folder)
-    if not hasattr(model.config, "ordinal"):
+    if "ordinal" not in read_json(folder / "config.json"):
         raise UserError(f"{folder} was not trained by this project: its config has no 'ordinal'")
+    model = _from_pretrained(folder)
     model.eval()
     return model
 
@@ -60,17 +63,44 @@ def load_calibration(folder: Path) -> Calibration:
     return Calibration(**read_json(folder / CALIBRATION_FILE))
 
 
+def torch_network(
+    model: PreTrainedModel, accelerator: Accelerator = "auto", precision: Precision = "auto"
+) -> Network:
+    """A classifier of ours on the device, and in the precision, that it shall be computed in.
+
+    Raises:
+        UserError: a GPU is asked for and there is none.
+    """
+    device = choose_device(accelerator)
+    autocast = choose_precision(precision, device) == "bf16-mixed"
+    head = LOSSES[model.config.ordinal["loss"]]
+    model.to(device)  # type: ignore[arg-type]
+
+    @torch.inference_mode()
+    def distributions(ids: Padded, mask: Padded) -> Probabilities:
+        inputs = {
+            "input_ids": torch.from_numpy(ids).to(device),
+            "attention_mask": torch.from_numpy(mask).to(device),
+        }
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            logits = model(**inputs).logits
+        probabilities: Probabilities = head.probabilities(logits).cpu().numpy()
+        return probabilities
+
+    return Network(len(model.config.ordinal["labels"]), model.config.pad_token_id, distributions)
+
+
 def save_classifier(
-    model: PreTrainedModel, calibration: Calibration, encoder: Path, card: str, folder: Path
+    model: PreTrainedModel, calibration: Calibration, tokenizer: Path, card: str, folder: Path
 ) -> None:
     """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, card.
 
-    The calibration is one more file in it.
+    The calibration is one more file in it. `tokenizer` is the folder that has the tokenizer's.
     """
     model.save_pretrained(folder)
     write_json(folder / CALIBRATION_FILE, asdict(calibration))
     for name in TOKENIZER_FILES:
-        shutil.copyfile(encoder / name, folder / name)
+        shutil.copyfile(tokenizer / name, folder / name)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 

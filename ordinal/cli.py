@@ -1,12 +1,17 @@
 """The command line, for what is no stage of the pipeline."""
 
 import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
 import typer
 
+from ordinal import load
 from ordinal.errors import UserError, report_user_errors
 from ordinal.files import for_json, read_json, whole_file
 from ordinal.summary import (
@@ -14,6 +19,8 @@ from ordinal.summary import (
     arms_table,
     comparison_markdown,
     comparison_table,
+    forms_table,
+    predictions_table,
     results_table,
 )
 
@@ -112,6 +119,99 @@ def study(
         with whole_file(folder / f"{name}.svg") as path:
             path.write_text(dots_and_intervals(compared, metric, reference, title), "utf-8")
         _print(arms_table(compared, title, reference))
+
+
+TEST_TOKENS = Path("data/tokenized/test.parquet")
+MODEL = typer.Option(help="A model's folder, an ONNX file, or a commit, branch, tag or experiment.")
+
+
+@app.command()
+def predict(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts; with --text a file; without any, lines from stdin."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Column of the texts in a CSV, TSV, JSONL or Parquet file.")
+    ] = None,
+    model: Annotated[str, MODEL] = "models/ordinal",
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else CSV on stdout.")
+    ] = None,
+    coverage: Annotated[
+        float, typer.Option(help="How often the interval shall hold the true label.")
+    ] = 0.9,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave rows without a text empty.")
+    ] = False,
+) -> None:
+    """Predict labels: each with its interval, and the calibrated probability of every label."""
+    from ordinal import streaming
+
+    with report_user_errors(), _model(model) as path, streaming.table_writer(out) as write:
+        if text and len(texts or []) != 1:
+            raise UserError("--text names the column of one file: give that file")
+        if text and texts:
+            source = texts[0]
+            pieces = streaming.texts_of_file(Path(source), text)
+        elif texts:
+            source, pieces = "arguments", iter([texts])
+        else:
+            source, pieces = "stdin", streaming.texts_of_lines(sys.stdin)
+        predictor = load(path, coverage=coverage)
+        if texts and not text and not out and sys.stdout.isatty():
+            _print(predictions_table(texts, predictor.predict(texts)))
+            return
+        for table in streaming.predict_rows(predictor, pieces, source, keep_going):
+            write(table)
+
+
+export = typer.Typer(no_args_is_help=True, help="Write the model in another form.")
+app.add_typer(export, name="export")
+
+
+@export.command()
+def onnx(
+    model: Annotated[str, MODEL] = "models/ordinal",
+    out: Annotated[Path, typer.Option(help="The file; tokenizer.json is put beside it.")] = Path(
+        "models/onnx/ordinal.onnx"
+    ),
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Another one beside it, its matrix products in 8 bits.")
+    ] = False,
+) -> None:
+    """Write one ONNX file, from token ids to calibrated probabilities.
+
+    Where the test rows of a run are here, says how each form does on them.
+    """
+    from ordinal.batching import Tokens
+    from ordinal.onnx_file import compare_forms, export_onnx, quantize_onnx
+
+    with report_user_errors(), _model(model) as path:
+        if out.suffix != ".onnx":
+            raise UserError(f"--out {out}: the name has to end in .onnx")
+        forms = {"the model": path, out.name: out}
+        export_onnx(path, out)
+        if int8:
+            small = out.with_suffix(".int8.onnx")
+            quantize_onnx(out, small)
+            forms[small.name] = small
+        if TEST_TOKENS.is_file():
+            _print(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
+
+
+@contextmanager
+def _model(name: str) -> Iterator[Path]:
+    """Where the model lies: `name` itself, or a copy, for a while, of that of a revision."""
+    if Path(name).exists() or name.endswith(".onnx") or name == "models/ordinal":
+        yield Path(name)
+        return
+    from ordinal.experiments import fetch_model
+
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "model"
+        fetch_model(name, folder)
+        yield folder
 
 
 def _print(table: Any) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 
 WORKSPACE = "workspace"
+MODEL = "models/ordinal"
 PREDICTIONS = "data/predictions/test.parquet"
 STUDIES = "metrics/studies"
 POLL_SECONDS = 5
@@ -55,6 +56,27 @@ def predictions(revision: str) -> pd.DataFrame:
             "is it a commit, branch, tag or experiment, and its data here or in a remote?"
         ) from None
     return pd.read_parquet(io.BytesIO(content))
+
+
+def fetch_model(revision: str, folder: Path) -> None:
+    """Bring the model of a run, from DVC's cache or remote, as the folder `folder`.
+
+    Raises:
+        UserError: there is no such revision, or its model can't be had.
+    """
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    try:
+        files = dvc.api.DVCFileSystem(".", rev=revision)
+        files.get(MODEL, str(folder), recursive=True)
+    except (DvcException, SCMError, OSError) as error:
+        raise UserError(
+            f"'{revision}' is no folder and no file, and its model can't be read "
+            f"({_reason(error)}): is it a commit, branch, tag or experiment, and its data here or "
+            "in a remote?"
+        ) from None
 
 
 def arms_of(named: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:

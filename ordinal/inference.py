@@ -1,40 +1,40 @@
 """From token ids to distributions over the classes."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
-import torch
+import numpy.typing as npt
 from tqdm import tqdm
-from transformers import PreTrainedModel
 
 from ordinal.batching import Tokens, evaluation_batches
 from ordinal.decoding import Probabilities
-from ordinal.hardware import choose_device, choose_precision
-from ordinal.losses import LOSSES
-from ordinal.recipe import Accelerator, Precision
 
 BATCH = 64
 
+Padded = npt.NDArray[np.int64]
 
-@torch.inference_mode()
+
+@dataclass(frozen=True)
+class Network:
+    """A trained classifier, whatever computes it."""
+
+    classes: int
+    pad_id: int
+    distributions: Callable[[Padded, Padded], Probabilities]
+    """From token ids and mask, both (rows, longest), to distributions, shape (rows, K)."""
+
+
 def predict_probabilities(
-    model: PreTrainedModel,
-    tokens: Tokens,
-    accelerator: Accelerator = "auto",
-    precision: Precision = "auto",
-    description: str = "predict",
+    network: Network, tokens: Tokens, description: str | None = None
 ) -> Probabilities:
-    """Distributions over the K classes, shape (rows, K), float32, in row order."""
-    device = choose_device(accelerator)
-    autocast = choose_precision(precision, device) == "bf16-mixed"
-    head = LOSSES[model.config.ordinal["loss"]]
-    model.to(device)  # type: ignore[arg-type]
-    result = np.empty((len(tokens), len(model.config.ordinal["labels"])), np.float32)
+    """Distributions over the K classes, shape (rows, K), float32, in row order.
+
+    With a `description` a terminal sees a bar of that name.
+    """
+    result = np.empty((len(tokens), network.classes), np.float32)
     batches = evaluation_batches(tokens.lengths, BATCH)
-    for rows in tqdm(batches, desc=description, unit="batch", disable=None):
-        ids, mask = (
-            torch.from_numpy(array).to(device)
-            for array in tokens.pad(rows, model.config.pad_token_id)
-        )
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            logits = model(input_ids=ids, attention_mask=mask).logits
-        result[rows] = head.probabilities(logits).cpu().numpy()
+    quiet = None if description else True  # None: quiet unless on a terminal
+    for rows in tqdm(batches, desc=description, unit="batch", disable=quiet):
+        result[rows] = network.distributions(*tokens.pad(rows, network.pad_id))
     return result

@@ -1,5 +1,6 @@
 """Ordinal losses behind one interface: logits to loss, logits to a distribution over K classes."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,9 +48,10 @@ def corn_loss(logits: Tensor, labels: Tensor, row_weights: Tensor) -> Tensor:
 def corn_probabilities(logits: Tensor) -> Tensor:
     """The distribution over K classes from CORN's K−1 conditional logits.
 
-    By the chain rule P(y > k) is the product of the conditional probabilities up to k.
+    By the chain rule P(y > k) is the product of the conditional probabilities up to k; summed as
+    logarithms, which ONNX can do.
     """
-    return _from_exceedance(logits.float().sigmoid().cumprod(dim=1))
+    return _from_exceedance(logsigmoid(logits.float()).cumsum(dim=1).exp())
 
 
 def coral_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ def coral_probabilities(logits: Tensor) -> Tensor:
     They are proven to fall with k at the optimum only: short of it the running minimum keeps the
     probabilities from being negative.
     """
-    return _from_exceedance(logits.float().sigmoid().cummin(dim=1).values)
+    return _from_exceedance(_running_minimum(logits.float().sigmoid()))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -129,8 +131,18 @@ def _task_losses(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _from_exceedance(exceed: Tensor) -> Tensor:
     """The distribution over K classes from P(y > k), falling with k: neighbours' differences."""
-    edge = exceed.new_ones(len(exceed), 1)
+    edge = torch.ones_like(exceed[:, :1])
     return torch.cat([edge, exceed], dim=1) - torch.cat([exceed, torch.zeros_like(edge)], dim=1)
+
+
+def _running_minimum(values: Tensor) -> Tensor:
+    """The least of each row so far, shape as given: torch's cummin, in what ONNX can do."""
+    step = 1
+    while step < values.shape[1]:
+        before = functional.pad(values, (step, 0), value=math.inf)[:, :-step]
+        values = torch.minimum(values, before)
+        step *= 2
+    return values
 
 
 def _distance(labels: Tensor, classes: int) -> Tensor:

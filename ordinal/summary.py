@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ordinal.files import for_json
 
 if TYPE_CHECKING:
     from ordinal.comparison import Difference
+    from ordinal.onnx_file import FormFigures
+    from ordinal.predictor import Prediction
     from ordinal.study import Against, Arm
 
 NAMES = {"median": "median", "tfidf": "TF-IDF"}
@@ -42,6 +45,37 @@ def results_table(metrics: dict[str, Any]) -> Table:
         f"{calibration['after']['log_loss']:.4f} after; "
         f"ece {calibration['before']['ece']:.4f}, {calibration['after']['ece']:.4f}."
     )
+    return table
+
+
+def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]") -> Table:
+    """One text a row: its beginning, the label, the interval, and each label's probability."""
+    table = Table()
+    table.add_column("text", no_wrap=True, max_width=32)
+    table.add_column("label", justify="right", style="bold")
+    table.add_column("interval", justify="right")
+    for label in predictions[0].probabilities:
+        table.add_column(escape(label), justify="right")
+    for text, shown in zip(texts, predictions, strict=True):
+        interval = shown.low if shown.low == shown.high else f"{shown.low} to {shown.high}"
+        chances = [f"{chance:.0%}" for chance in shown.probabilities.values()]
+        table.add_row(*map(escape, (" ".join(text.split()), shown.label, interval)), *chances)
+    return table
+
+
+def forms_table(forms: "Sequence[FormFigures]") -> Table:
+    """One form of a model a row: its size, speed and MAE, and how far it is from the first."""
+    table = Table(title="Test rows")
+    for heading in ("form", "MB", "rows/s", "MAE", "largest difference"):
+        table.add_column(heading, justify="left" if heading == "form" else "right")
+    for form in forms:
+        table.add_row(
+            form.name,
+            f"{form.size / 1e6:.1f}",
+            f"{form.speed:.0f}",
+            _figure(form.mae),
+            f"{form.difference:.1e}",
+        )
     return table
 
 

@@ -1,6 +1,5 @@
 """From text to token ids, each row as long as its review: padding is the batch's business."""
 
-import math
 import sys
 import tempfile
 from pathlib import Path
@@ -11,9 +10,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from ordinal.errors import UserError
-from ordinal.files import read_json
-
 FEATURES = datasets.Features(
     {
         "input_ids": datasets.List(datasets.Value("int32")),
@@ -21,26 +17,6 @@ FEATURES = datasets.Features(
         "cut": datasets.Value("bool"),
     }
 )
-
-
-def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """The fast tokenizer of an encoder, set to cut at `max_length` tokens and never to pad.
-
-    Raises:
-        UserError: the encoder has no position for that many tokens.
-    """
-    positions = read_json(folder / "config.json").get("max_position_embeddings")
-    longest = read_json(folder / "tokenizer_config.json").get("model_max_length")
-    limit = min(number for number in (positions, longest, math.inf) if number)
-    if max_length > limit:
-        raise UserError(
-            f"tokenize.max_length is {max_length}: this encoder reads at most {limit} tokens"
-        )
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    # A published tokenizer may bring a length and a padding of its own (all-MiniLM's: 128, fixed).
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
-    return tokenizer
 
 
 def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ordinal.batching import Tokens
 from ordinal.calibration import temper
-from ordinal.classifier import load_calibration, load_classifier
+from ordinal.classifier import load_calibration, load_classifier, torch_network
 from ordinal.conformal import intervals, mass_for
 from ordinal.decoding import decode
 from ordinal.errors import report_user_errors
@@ -23,6 +23,7 @@ MODEL = Path("models/ordinal")
 def main() -> None:
     params = load_params()
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
+    network = torch_network(model, params.train.accelerator, params.train.precision)
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
     facts = read_json(Path("data/raw/facts.json"))
     metrics: dict[str, object] = {
@@ -35,9 +36,7 @@ def main() -> None:
         for part in PARTS:
             tokens = Tokens.load(Path(f"data/tokenized/{part}.parquet"))
             labels = tokens.labels
-            uncalibrated = predict_probabilities(
-                model, tokens, params.train.accelerator, params.train.precision, part
-            )
+            uncalibrated = predict_probabilities(network, tokens, part)
             probabilities = temper(uncalibrated, calibration.temperature)
             predicted = decode(probabilities, rule)
             low, high = intervals(probabilities, mass)

@@ -5,18 +5,22 @@ from pathlib import Path
 from ordinal.errors import report_user_errors
 from ordinal.files import whole_folder, write_json
 from ordinal.split import PARTS
-from ordinal.tokens import load_tokenizer, tokenize
+from ordinal.tokenizer import load_tokenizer, save_tokenizer
+from ordinal.tokens import tokenize
 from stages.params import load_params
+
+ENCODER = Path("data/pretrained")
 
 
 def main() -> None:
     params = load_params().tokenize
-    tokenizer = load_tokenizer(Path("data/pretrained"), params.max_length)
+    tokenizer = load_tokenizer(ENCODER, params.max_length)
     facts = {}
     with whole_folder(Path("data/tokenized")) as out:
         for part in PARTS:
             source = Path(f"data/split/{part}.parquet")
             facts[part] = tokenize(source, tokenizer, out / source.name)
+        save_tokenizer(ENCODER, params.max_length, out)
     write_json(Path("metrics/tokenize.json"), facts)
     for part, counts in facts.items():
         cut = f"{counts['cut']} of {counts['rows']} reviews cut at {params.max_length} tokens"

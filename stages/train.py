@@ -7,7 +7,7 @@ import pandas as pd
 from ordinal.batching import Tokens
 from ordinal.calibration import calibrate
 from ordinal.card import model_card
-from ordinal.classifier import new_classifier, save_classifier
+from ordinal.classifier import new_classifier, save_classifier, torch_network
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, whole_file, whole_folder
 from ordinal.inference import predict_probabilities
@@ -15,22 +15,22 @@ from ordinal.training import fit
 from stages.params import load_params
 
 ENCODER = Path("data/pretrained")
+TOKENS = Path("data/tokenized")
 
 
 def main() -> None:
     recipe = load_params().train
     facts = read_json(Path("data/raw/facts.json"))
-    train = Tokens.load(Path("data/tokenized/train.parquet"))
-    validation = Tokens.load(Path("data/tokenized/validation.parquet"))
+    train = Tokens.load(TOKENS / "train.parquet")
+    validation = Tokens.load(TOKENS / "validation.parquet")
     model = new_classifier(ENCODER, facts["labels"], recipe)
     history = fit(model, train, validation, recipe)
-    distributions = predict_probabilities(
-        model, validation, recipe.accelerator, recipe.precision, "calibrate"
-    )
+    network = torch_network(model, recipe.accelerator, recipe.precision)
+    distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
     with whole_folder(Path("models/ordinal")) as out:
         card = model_card(facts, model.config.model_type, len(train), recipe)
-        save_classifier(model, calibration, ENCODER, card, out)
+        save_classifier(model, calibration, TOKENS, card, out)
     for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             pd.DataFrame(rows).to_csv(path, index=False)

@@ -1,6 +1,7 @@
 """Which modules of ours a module imports, read from the source and followed to the end."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,7 @@ def modules_imported_by(stage: str) -> set[str]:
 
 def _direct_imports(path: Path) -> list[str]:
     names = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _run_nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute here"
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -33,6 +34,14 @@ def _direct_imports(path: Path) -> list[str]:
         for candidate in {*candidates, *packages}
         if candidate.startswith(("ordinal/", "stages/")) and _has_code(ROOT / candidate)
     ]
+
+
+def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those for type checkers alone, which can change no result."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _run_nodes(node)
 
 
 def _has_code(path: Path) -> bool:

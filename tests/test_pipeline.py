@@ -13,7 +13,7 @@ from dvc.repo import Repo
 
 from ordinal.batching import Tokens
 from ordinal.calibration import temper
-from ordinal.classifier import load_calibration, load_classifier
+from ordinal.classifier import load_calibration, load_classifier, torch_network
 from ordinal.inference import predict_probabilities
 from ordinal.metrics import distribution_metrics
 from ordinal.split import PARTS
@@ -76,7 +76,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     calibration = load_calibration(folder)
     assert len(calibration.scores) == 12
     test = Tokens.load(finished_project / "data/tokenized/test.parquet")
-    uncalibrated = predict_probabilities(load_classifier(folder), test)
+    uncalibrated = predict_probabilities(torch_network(load_classifier(folder)), test)
     tempered = temper(uncalibrated, calibration.temperature)
     np.testing.assert_allclose(chances, tempered, atol=1e-5)
     assert not np.allclose(chances, uncalibrated, atol=1e-3)

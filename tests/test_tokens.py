@@ -8,7 +8,8 @@ import pytest
 
 from ordinal.errors import UserError
 from ordinal.files import read_json, write_json
-from ordinal.tokens import load_tokenizer, tokenize
+from ordinal.tokenizer import load_tokenizer
+from ordinal.tokens import tokenize
 
 TEXTS = ["good room", "the staff was awful the bed was poor", "", "superb 12"]
 

@@ -28,6 +28,7 @@ from ordinal.classifier import (
     new_classifier,
     save_classifier,
     share_weight,
+    torch_network,
     unshare_weight,
 )
 from ordinal.decoding import decode
@@ -73,7 +74,7 @@ def test_it_learns_and_keeps_the_epoch_of_least_validation_mae(
 ) -> None:
     model, epochs = train(tiny_encoder, RECIPE.model_copy(update={"loss": loss, "epochs": 10}))
     validation = draw(20, seed=1)
-    predicted = decode(predict_probabilities(model, validation))
+    predicted = decode(predict_probabilities(torch_network(model), validation))
     mae = np.abs(predicted - validation.labels).mean()
     assert mae == pytest.approx(min(epoch["validation_mae"] for epoch in epochs), abs=1e-5)
     assert mae < epochs[0]["validation_mae"] / 2
@@ -175,8 +176,8 @@ def test_the_gradient_is_clipped_to_its_norm_or_left_as_it_is(
 def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Path) -> None:
     model, _ = train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed"}))
     tokens = draw(50)
-    full = predict_probabilities(model, tokens, precision="32-true")
-    half = predict_probabilities(model, tokens, precision="bf16-mixed")
+    full = predict_probabilities(torch_network(model, precision="32-true"), tokens)
+    half = predict_probabilities(torch_network(model, precision="bf16-mixed"), tokens)
     assert not np.array_equal(full, half)
     np.testing.assert_allclose(full, half, atol=0.03)
 
@@ -360,7 +361,8 @@ def test_a_saved_classifier_comes_back_as_it_was(tiny_encoder: Path, tmp_path: P
     assert not loaded.training
     assert loaded.config.ordinal == {"labels": LABELS, "loss": "corn", "decode": "median"}
     np.testing.assert_array_equal(
-        predict_probabilities(loaded, tokens), predict_probabilities(model, tokens)
+        predict_probabilities(torch_network(loaded), tokens),
+        predict_probabilities(torch_network(model), tokens),
     )
 
 
@@ -377,13 +379,15 @@ def test_a_saved_coral_classifier_loads_in_plain_transformers(
 def test_predictions_do_not_depend_on_the_company_a_review_keeps(tiny_encoder: Path) -> None:
     model = new_classifier(tiny_encoder, LABELS, RECIPE).eval()
     tokens = draw(30)
-    together = predict_probabilities(model, tokens)
+    together = predict_probabilities(torch_network(model), tokens)
     for row in range(len(tokens)):
         start, end = tokens.offsets[row], tokens.offsets[row + 1]
         alone = Tokens(
             tokens.ids[start:end], np.array([0, end - start]), tokens.labels[row : row + 1]
         )
-        np.testing.assert_allclose(predict_probabilities(model, alone)[0], together[row], atol=1e-6)
+        np.testing.assert_allclose(
+            predict_probabilities(torch_network(model), alone)[0], together[row], atol=1e-6
+        )
 
 
 def test_folders_that_hold_no_model_of_ours_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:

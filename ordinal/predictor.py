@@ -1,0 +1,105 @@
+"""A trained model in use: texts in, labels with probabilities and intervals out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from ordinal.batching import Tokens
+from ordinal.calibration import Calibration, temper
+from ordinal.conformal import intervals, mass_for
+from ordinal.decoding import Probabilities, decode
+from ordinal.errors import UserError
+from ordinal.inference import Network, predict_probabilities
+from ordinal.recipe import Accelerator, Decoding, Precision
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says of one text, in the names of the labels it was trained on."""
+
+    label: str
+    low: str
+    """Lowest label of the interval that holds the true one as often as promised."""
+    high: str
+    """Highest label of it."""
+    probabilities: dict[str, float]
+    """Of each label, lowest first; calibrated."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model ready for texts; `load` makes one."""
+
+    network: Network
+    tokenizer: Tokenizer
+    labels: Sequence[str]
+    rule: Decoding
+    calibration: Calibration
+    coverage: float = 0.9
+    """How often the interval of labels shall hold the true one, in texts like the validation's."""
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction for each text, in their order; no texts, no predictions.
+
+        Raises:
+            UserError: a text is empty.
+        """
+        for number, text in enumerate(texts, start=1):
+            if not text.strip():
+                raise UserError(f"text {number} of {len(texts)} is empty")
+        if not texts:
+            return []
+        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        probabilities = self.probabilities(Tokens.of([encoding.ids for encoding in encodings]))
+        bounds = intervals(probabilities, mass_for(self.coverage, self.calibration.scores))
+        names = self.labels
+        return [
+            Prediction(names[label], names[low], names[high], dict(zip(names, row, strict=True)))
+            for label, low, high, row in zip(
+                decode(probabilities, self.rule), *bounds, probabilities.tolist(), strict=True
+            )
+        ]
+
+    def probabilities(self, tokens: Tokens) -> Probabilities:
+        """Calibrated distributions of tokenized texts, shape (rows, K), in row order."""
+        uncalibrated = predict_probabilities(self.network, tokens)
+        return temper(uncalibrated, self.calibration.temperature)
+
+
+def load(
+    model: str | Path = "models/ordinal",
+    *,
+    coverage: float = 0.9,
+    accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
+) -> Predictor:
+    """Read a trained model: a folder of the train stage, or a file of `ordinal export onnx`.
+
+    `accelerator` and `precision` are those of the folder's network (see `Recipe`); an ONNX file
+    is computed on the CPU, in the precision that it was exported in.
+
+    Raises:
+        UserError: there is no such model, `coverage` is not between 0 and 1, or a GPU is asked
+            for and there is none.
+    """
+    if not 0 < coverage < 1:
+        raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
+    path = Path(model)
+    if path.suffix == ".onnx":
+        from ordinal.onnx_file import load_onnx
+
+        return load_onnx(path, coverage)
+    # Only here: an ONNX file needs neither torch nor transformers.
+    from ordinal.classifier import load_calibration, load_classifier, torch_network
+
+    classifier = load_classifier(path)
+    return Predictor(
+        torch_network(classifier, accelerator, precision),
+        Tokenizer.from_file(str(path / "tokenizer.json")),
+        classifier.config.ordinal["labels"],
+        classifier.config.ordinal["decode"],
+        load_calibration(path),
+        coverage,
+    )

@@ -1,0 +1,133 @@
+"""Predictions of files larger than memory: texts in and rows out, a piece at a time."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ordinal.errors import UserError
+from ordinal.files import DIGITS, whole_file
+from ordinal.predictor import Prediction, Predictor
+from ordinal.reviews import read_table
+
+PIECE = 2048  # texts in memory at once, sorted by length together
+
+Write = Callable[[pd.DataFrame], None]
+
+
+def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
+    """The texts in a column of a CSV, TSV, JSON Lines or Parquet file, `PIECE` at a time.
+
+    Raises:
+        UserError: the file can't be read as its name says, or lacks the column.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing: --text names the column of a file")
+    for piece in read_table(path, [column], str(path)):
+        values = piece[column].tolist()
+        yield from (values[at : at + PIECE] for at in range(0, len(values), PIECE))
+
+
+def texts_of_lines(stream: TextIO) -> Iterator[Sequence[object]]:
+    """The lines of a stream, each a text, `PIECE` at a time."""
+    lines = (line.rstrip("\r\n") for line in stream)
+    while piece := list(islice(lines, PIECE)):
+        yield piece
+
+
+def predict_rows(
+    predictor: Predictor, pieces: Iterable[Sequence[object]], source: str, keep_going: bool
+) -> Iterator[pd.DataFrame]:
+    """The predictions of each piece: `row` (from 1), `label`, `low`, `high`, `p_…` of each label.
+
+    Rows that have no text are left empty if they shall not stop the work, and named on stderr.
+
+    Raises:
+        UserError: a row has no text, and that shall stop the work.
+    """
+    done = 0
+    with tqdm(desc="predict", unit="row", disable=None) as bar:
+        for piece in pieces:
+            texts = [text if isinstance(text, str) else "" for text in piece]
+            rows = range(done + 1, done + 1 + len(texts))
+            for row, text in zip(rows, texts, strict=True):
+                if not text.strip():
+                    complaint = f"{source}: row {row} has no text"
+                    if not keep_going:
+                        raise UserError(f"{complaint}: fill it, or pass it over with --keep-going")
+                    tqdm.write(f"{complaint}: its prediction is left empty", file=sys.stderr)
+            predictions = predictor.predict([text for text in texts if text.strip()])
+            numbers = [row for row, text in zip(rows, texts, strict=True) if text.strip()]
+            table = prediction_table(predictions, predictor.labels)
+            yield table.set_axis(numbers).reindex(rows).rename_axis("row").reset_index()
+            done += len(texts)
+            bar.update(len(texts))
+
+
+def prediction_table(predictions: Sequence[Prediction], labels: Sequence[str]) -> pd.DataFrame:
+    """A row a prediction: `label`, `low`, `high`, and `p_…` of each label."""
+    chances = [[shown.probabilities[label] for label in labels] for shown in predictions]
+    names = [(shown.label, shown.low, shown.high) for shown in predictions]
+    return pd.concat(
+        [
+            pd.DataFrame(names, columns=["label", "low", "high"], dtype="str"),
+            pd.DataFrame(chances, columns=[f"p_{label}" for label in labels], dtype=float),
+        ],
+        axis=1,
+    ).round(DIGITS)
+
+
+@contextmanager
+def table_writer(path: Path | None) -> Iterator[Write]:
+    """Yield what appends a piece to a .csv, .jsonl or .parquet file, or as CSV to stdout.
+
+    The file is there, whole, only if nothing raises.
+
+    Raises:
+        UserError: the file's name ends otherwise.
+    """
+    with ExitStack() as stack:
+        if path is None:
+            yield _csv_writer(sys.stdout)
+        elif path.suffix == ".parquet":
+            yield _parquet_writer(stack.enter_context(whole_file(path)), stack)
+        elif path.suffix in (".csv", ".jsonl"):
+            draft = stack.enter_context(whole_file(path))
+            file = stack.enter_context(draft.open("w", encoding="utf-8", newline=""))
+            yield _csv_writer(file) if path.suffix == ".csv" else _json_writer(file)
+        else:
+            raise UserError(f"--out {path}: the name has to end in .csv, .jsonl or .parquet")
+
+
+def _csv_writer(file: TextIO) -> Write:
+    header = True
+
+    def write(table: pd.DataFrame) -> None:
+        nonlocal header
+        table.to_csv(file, index=False, header=header, lineterminator="\n")
+        header = False
+
+    return write
+
+
+def _json_writer(file: TextIO) -> Write:
+    return lambda table: table.to_json(file, orient="records", lines=True, force_ascii=False)
+
+
+def _parquet_writer(path: Path, stack: ExitStack) -> Write:
+    writer: pq.ParquetWriter | None = None
+
+    def write(table: pd.DataFrame) -> None:
+        nonlocal writer
+        rows = pa.Table.from_pandas(table, preserve_index=False)
+        writer = writer or stack.enter_context(pq.ParquetWriter(path, rows.schema))
+        writer.write_table(rows.cast(writer.schema))
+
+    return write

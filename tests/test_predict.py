@@ -1,0 +1,174 @@
+"""A trained model in use, from Python and from the command line."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import ordinal
+from ordinal.errors import UserError
+from ordinal.streaming import predict_rows, texts_of_lines
+from tests.conftest import run_in
+
+TEXTS = ["the room was superb 7", "awful bed", "staff " * 100]
+
+
+@pytest.fixture
+def texts_and_truth(finished_project: Path) -> tuple[list[str], pd.DataFrame]:
+    """The test reviews of a finished run, and what its evaluate stage said of them."""
+    split = pd.read_parquet(finished_project / "data/split/test.parquet")
+    raw = pd.read_parquet(finished_project / "data/raw/reviews.parquet")
+    texts = raw["text"].iloc[split["row"]].tolist()
+    return texts, pd.read_parquet(finished_project / "data/predictions/test.parquet")
+
+
+def test_predictions_are_those_of_the_evaluate_stage(
+    finished_project: Path, texts_and_truth: tuple[list[str], pd.DataFrame]
+) -> None:
+    texts, evaluated = texts_and_truth
+    predictions = ordinal.load(finished_project / "models/ordinal").predict(texts)
+    labels = ["1", "2", "3", "4", "5"]
+    for index, column in (("label", "predicted"), ("low", "low"), ("high", "high")):
+        said = [getattr(prediction, index) for prediction in predictions]
+        assert said == [labels[value] for value in evaluated[column]]
+    chances = pd.DataFrame([prediction.probabilities for prediction in predictions])
+    expected = evaluated[[f"p_{label}" for label in labels]].to_numpy()
+    assert chances.columns.tolist() == labels
+    assert chances.to_numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_is_predicted_row_by_row(
+    finished_project: Path, texts_and_truth: tuple[list[str], pd.DataFrame], ending: str
+) -> None:
+    texts, evaluated = texts_and_truth
+    reviews = pd.DataFrame({"id": range(len(texts)), "review": texts})
+    write = {"csv": "to_csv", "jsonl": "to_json", "parquet": "to_parquet"}[ending]
+    options = {"orient": "records", "lines": True} if ending == "jsonl" else {"index": False}
+    getattr(reviews, write)(finished_project / f"reviews.{ending}", **options)
+    command = ("ordinal", "predict", f"reviews.{ending}", "--text", "review")
+    run = run_in(finished_project, *command, "--out", f"said.{ending}")
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
+    read = {
+        "csv": lambda path: pd.read_csv(path, dtype={"label": str, "low": str, "high": str}),
+        "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"label": str}),
+        "parquet": pd.read_parquet,
+    }[ending]
+    said = read(finished_project / f"said.{ending}")
+    assert said["row"].tolist() == list(range(1, len(texts) + 1))
+    assert said["label"].tolist() == [str(label + 1) for label in evaluated["predicted"]]
+    chances = ["p_1", "p_2", "p_3", "p_4", "p_5"]
+    assert said[chances].to_numpy() == pytest.approx(evaluated[chances].to_numpy(), abs=1e-5)
+
+
+def test_texts_come_as_arguments_or_as_lines(finished_project: Path) -> None:
+    given = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    assert given.returncode == 0, given.stderr
+    header, *rows = given.stdout.splitlines()
+    assert header == "row,label,low,high,p_1,p_2,p_3,p_4,p_5"
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
+    piped = run_in(
+        finished_project, "bash", "-c", f"printf '{chr(10).join(TEXTS)}' | ordinal predict"
+    )
+    assert piped.stdout == given.stdout
+
+
+def test_the_model_of_a_commit_is_fetched_from_the_cache(finished_project: Path) -> None:
+    here = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    run_in(finished_project, "rm", "-r", "models")
+    gone = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    assert gone.returncode == 1
+    assert gone.stderr == "error: models/ordinal is not a model folder: it has no config.json\n"
+    fetched = run_in(finished_project, "ordinal", "predict", *TEXTS, "--model", "HEAD")
+    assert (fetched.returncode, fetched.stdout) == (0, here.stdout), fetched.stderr
+    unknown = run_in(finished_project, "ordinal", "predict", "x", "--model", "no-such")
+    assert unknown.returncode == 1
+    assert "'no-such' is no folder and no file" in unknown.stderr
+    assert unknown.stderr.count("\n") == 1
+
+
+def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_project: Path) -> None:
+    (finished_project / "reviews.csv").write_text('review\ngood room\n" "\nawful bed\n')
+    command = ("ordinal", "predict", "reviews.csv", "--text", "review", "--out", "said.csv")
+    run = run_in(finished_project, *command)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "error: reviews.csv: row 2 has no text: fill it, or pass it over with --keep-going\n"
+    )
+    assert not (finished_project / "said.csv").exists()
+    run = run_in(finished_project, *command, "--keep-going")
+    assert run.returncode == 0
+    assert "reviews.csv: row 2 has no text: its prediction is left empty" in run.stderr
+    said = pd.read_csv(finished_project / "said.csv")
+    assert said["label"].isna().tolist() == [False, True, False]
+    assert said["row"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--text", "review"], "--text names the column of one file"),
+        (["gone.csv", "--text", "review"], "gone.csv is missing"),
+        (["data/own/small.csv", "--text", "text"], "no column 'text'; it has 'review', 'stars'"),
+        (["good", "--out", "said.xlsx"], "the name has to end in .csv, .jsonl or .parquet"),
+        (["good", "--coverage", "1.5"], "coverage is 1.5: it has to be between 0 and 1"),
+        (["good", "--model", "gone.onnx"], "gone.onnx is missing"),
+        (["good", "--model", "data/own/tiny"], "was not trained by this project"),
+    ],
+)
+def test_what_can_not_be_predicted_gets_one_clear_sentence(
+    finished_project: Path, arguments: list[str], complaint: str
+) -> None:
+    run = run_in(finished_project, "ordinal", "predict", *arguments)
+    assert run.returncode == 1
+    assert complaint in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None:
+    read = 0
+
+    class Endless(io.TextIOBase):
+        def readline(self, size: int | None = -1, /) -> str:
+            nonlocal read
+            read += 1
+            return "good room\n"
+
+        __next__ = readline  # type: ignore[assignment]
+
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    rows = predict_rows(predictor, texts_of_lines(Endless()), "stdin", keep_going=False)  # type: ignore[arg-type]
+    assert len(next(rows)) == read == 2048
+
+
+def test_an_empty_text_is_refused_by_its_number(finished_project: Path) -> None:
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    with pytest.raises(UserError, match="text 2 of 2 is empty"):
+        predictor.predict(["good", " "])
+    assert predictor.predict([]) == []
+
+
+def test_the_package_is_light_until_a_model_is_loaded() -> None:
+    script = "import sys, json, ordinal; print(json.dumps(sorted(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"torch", "transformers", "pandas", "numpy"} & set(json.loads(shown))
+
+
+def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
+    run = run_in(finished_project, "ordinal", "export", "onnx", "--int8", COLUMNS="100")
+    assert run.returncode == 0, run.stderr
+    for form in ("the model", "ordinal.onnx", "ordinal.int8.onnx"):
+        assert f"│ {form} " in run.stdout
+    folder = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    file = run_in(
+        finished_project, "ordinal", "predict", *TEXTS, "--model", "models/onnx/ordinal.onnx"
+    )
+    assert file.returncode == 0, file.stderr
+    one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (folder, file))
+    pd.testing.assert_frame_equal(one, other, atol=1e-5)
