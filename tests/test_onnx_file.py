@@ -34,7 +34,7 @@ def exported(
     save_tokenizer(tiny_encoder, 24, tokenizer)
     model = new_classifier(tiny_encoder, LABELS, Recipe(loss=loss))
     with torch.no_grad():  # an untrained network says nearly the same of every text
-        output_layer(model).weight.mul_(30)
+        output_layer(model).weight.mul_(100)
     save_classifier(model, CALIBRATION, tokenizer, "card", folder)
     export_onnx(folder, folder / "model.onnx")
     return folder
