@@ -2,6 +2,8 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,16 @@ def test_eight_bits_cost_a_little(exported: Path, tmp_path: Path) -> None:
     assert 0 < np.abs(probabilities(load(small), TEXTS) - whole).max() < 0.1
     weights = onnx.load(small).graph.initializer
     assert onnx.TensorProto.INT8 in {weight.data_type for weight in weights}
+
+
+def test_an_exported_model_needs_no_torch(exported: Path) -> None:
+    script = (
+        "import sys; from ordinal import load; load(sys.argv[1]).predict(['good room']); "
+        "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, str(exported / "model.onnx")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
 
 
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
