@@ -17,10 +17,10 @@ SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
 PIECE = 50_000  # rows in memory at once
 
 
-def read_table(path: Path, columns: Sequence[str], name: str) -> Iterator[pd.DataFrame]:
+def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator[pd.DataFrame]:
     """Read CSV, TSV (also .gz, .zip), JSON Lines or Parquet in pieces of at most `PIECE` rows.
 
-    Errors call it `name`, since `path` may be a temporary file.
+    None stands for all columns. Errors call the file `name`, since `path` may be a temporary one.
 
     Raises:
         UserError: the file can't be read as its name says, or lacks one of `columns`.
@@ -32,11 +32,11 @@ def read_table(path: Path, columns: Sequence[str], name: str) -> Iterator[pd.Dat
         )
     try:
         for piece in _pieces(path, kind):
-            for column in columns:
+            for column in columns or ():
                 if column not in piece.columns:
                     has = ", ".join(f"'{name}'" for name in piece.columns[:20])
                     raise UserError(f"{name}: no column '{column}'; it has {has}")
-            yield piece[list(columns)]
+            yield piece if columns is None else piece[list(columns)]
     except (
         ValueError,
         OSError,
@@ -74,13 +74,14 @@ def infer_labels(path: Path, column: str) -> list[int]:
     """
     keys: set[str] = set()
     for piece in read_table(path, [column], str(path)):
-        keys.update(_key(value) for value in piece[column] if not _is_blank(value))
+        keys.update(label_key(value) for value in piece[column] if not is_blank(value))
     try:
         labels = sorted(int(key) for key in keys)
     except ValueError:
         raise UserError(
             f"{path}: the order of the labels {', '.join(sorted(keys)[:10])} is not known: "
-            "list them from lowest to highest in an entry of data/catalog.yaml"
+            "list them from lowest to highest in an entry of data/catalog.yaml, which "
+            "`ordinal new-data` writes"
         ) from None
     if len(labels) < 2:
         raise UserError(
@@ -102,7 +103,7 @@ def write_reviews(
     Raises:
         UserError: a text or a label is missing, or a label is not one of `labels`.
     """
-    classes = {_key(label): index for index, label in enumerate(labels)}
+    classes = {label_key(label): index for index, label in enumerate(labels)}
     counts: Counter[int] = Counter()
     rows = blank = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
@@ -111,16 +112,16 @@ def write_reviews(
             for text, value in piece.itertuples(index=False, name=None):
                 rows += 1
                 where = f"{source}: row {rows} (the header not counted)"
-                if _is_blank(text) and _is_blank(value):
+                if is_blank(text) and is_blank(value):
                     blank += 1
                     continue
-                if _is_blank(text) or not isinstance(text, str):
+                if is_blank(text) or not isinstance(text, str):
                     raise UserError(
                         f"{where}: column '{piece.columns[0]}' has no text: fill or remove it"
                     )
-                index = classes.get(_key(value))
+                index = classes.get(label_key(value))
                 if index is None:
-                    shown = "is empty" if _is_blank(value) else f"'{value}' is not a known label"
+                    shown = "is empty" if is_blank(value) else f"'{value}' is not a known label"
                     known = ", ".join(str(label) for label in labels)
                     raise UserError(
                         f"{where}: column '{piece.columns[1]}' {shown}; known are {known}"
@@ -138,11 +139,12 @@ def write_reviews(
     }
 
 
-def _is_blank(value: object) -> bool:
+def is_blank(value: object) -> bool:
+    """Whether a cell holds nothing: missing, NaN, or white space alone."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
-def _key(value: object) -> str:
+def label_key(value: object) -> str:
     """One spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
     text = str(value).strip()
     try:
