@@ -1,8 +1,10 @@
 """The command line, for what is no stage of the pipeline."""
 
 import json
+import shlex
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,10 +21,15 @@ from ordinal.summary import (
     arms_table,
     comparison_markdown,
     comparison_table,
+    facts_lines,
     forms_table,
+    labels_table,
     predictions_table,
     results_table,
 )
+
+CATALOG = Path("data/catalog.yaml")
+OWN = Path("data/own")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -119,6 +126,58 @@ def study(
         with whole_file(folder / f"{name}.svg") as path:
             path.write_text(dots_and_intervals(compared, metric, reference, title), "utf-8")
         _print(arms_table(compared, title, reference))
+
+
+@app.command()
+def new_data(
+    file: Annotated[
+        Path, typer.Argument(help="CSV or TSV (also .gz, .zip), JSON Lines or Parquet.")
+    ],
+    text: Annotated[str | None, typer.Option(help="Its text column; else a guess.")] = None,
+    label: Annotated[str | None, typer.Option(help="Its label column; else a guess.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="The labels from lowest to highest: 'low,medium,high'.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the entry; else the file's.")] = None,
+    licence: Annotated[str, typer.Option(help="Of the data.")] = "not stated",
+    origin: Annotated[str, typer.Option(help="Who made the data, and how.")] = "not stated",
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="The texts were made up by a program.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+) -> None:
+    """Look at a file of your own, and add it to data/catalog.yaml.
+
+    Shows lengths, duplicates and the rows of each label, says what to worry about, and proposes
+    an entry for data/catalog.yaml. Asks before it writes; without a terminal it only shows.
+    """
+    from ordinal.entries import add_entry, entry_yaml, name_for, refuse_name
+    from ordinal.guess import order_of
+    from ordinal.new_data import inspect, parse_labels, propose, worries
+
+    with report_user_errors():
+        name = name or name_for(file)
+        refuse_name(name, CATALOG)
+        facts = inspect(file, text, label)
+        order = parse_labels(labels) if labels is not None else order_of(facts.classes)
+        print("\n".join(facts_lines(facts)))
+        _print(labels_table(facts.classes, order))
+        lies_in, home = file.parent.resolve(), OWN.resolve()
+        watched = lies_in.is_relative_to(home)
+        folder = OWN / lies_in.relative_to(home) if watched else OWN
+        entry = propose(facts, str(folder / file.name), order, licence, origin, synthetic)
+        concerns = worries(facts, entry, order_given=labels is not None)
+        for concern in concerns:
+            print(textwrap.fill(concern, 80, initial_indent="- ", subsequent_indent="  "))
+        if not watched:
+            copy = shlex.join(["cp", str(file), f"{OWN}/"])
+            print(f"- The file is not in {OWN}, where DVC watches it. Copy it first:\n  {copy}")
+        print(f"\nFor {CATALOG}:\n\n{entry_yaml(name, entry)}")
+        if not yes and not sys.stdin.isatty():
+            print("Not written: no terminal to ask at. To write it, add --yes.", file=sys.stderr)
+        elif yes or typer.confirm(f"Add it to {CATALOG}?"):
+            add_entry(CATALOG, name, entry)
+            print(f"Written. To train on it: dvc exp run -S data.name={name}")
 
 
 TEST_TOKENS = Path("data/tokenized/test.parquet")

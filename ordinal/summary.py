@@ -1,6 +1,6 @@
-"""The tables people read: a model beside the baselines, and one run beside another."""
+"""The tables people read: a model beside the baselines, one run beside another, a file's labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from ordinal.files import for_json
 
 if TYPE_CHECKING:
     from ordinal.comparison import Difference
+    from ordinal.new_data import Facts
     from ordinal.onnx_file import FormFigures
     from ordinal.predictor import Prediction
     from ordinal.study import Against, Arm
@@ -129,6 +130,33 @@ def arms_rows(arms: "Sequence[Arm]") -> list[dict[str, Any]]:
         figures = {"mean": arm.mean, "sd": arm.sd, "low": arm.low, "high": arm.high}
         rows.append({"arm": arm.name} | for_json(figures | against | seeds))
     return rows
+
+
+def facts_lines(facts: "Facts") -> list[str]:
+    """What a file of somebody's own holds, save its labels."""
+    low, middle, high, most = facts.words
+    return [
+        f"{facts.path}: {facts.rows} rows",
+        f"text in column '{facts.text}': 9 in 10 have {low} to {high} words, half at most "
+        f"{middle}, the longest {most}",
+        f"rows that repeat an earlier text: {facts.repeats}",
+        f"texts that stand with different labels: {facts.contradictions}",
+        f"blank rows, which are dropped: {facts.blank}",
+        f"labels in column '{facts.label}':",
+    ]
+
+
+def labels_table(counts: Mapping[str, int], order: "Sequence[int | str] | None") -> Table:
+    """Rows of each label: in their order, or the most frequent first if the order is not known."""
+    listed = [str(label) for label in order or ()]
+    rest = sorted(counts.keys() - set(listed), key=lambda key: (-counts[key], key))
+    table = Table("label")
+    for heading in ("rows", "share"):
+        table.add_column(heading, justify="right")
+    for key in [*listed, *rest]:
+        count = counts.get(key, 0)
+        table.add_row(escape(key), str(count), f"{count / sum(counts.values()):.1%}")
+    return table
 
 
 def _headings(first: str, second: str) -> list[str]:
