@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,28 @@ def run_in(project: Path, *command: str, **changes: str) -> subprocess.Completed
         text=True,
         check=False,
     )
+
+
+def console_commands(page: str) -> list[str]:
+    """The commands in the `console` blocks of a page of the docs.
+
+    Each begins after a "$ " and goes on to the next one, so that one may have several lines.
+    Comments, two spaces before a #, are left out.
+    """
+    blocks = re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.S | re.M)
+    commands = [command for block in blocks for command in re.split(r"^\$ ", block, flags=re.M)[1:]]
+    return [re.sub(r" {2,}# .*", "", command).strip() for command in commands]
+
+
+def run_as_shown(project: Path, command: str) -> str:
+    """Run a command of the docs in a project, where it has to succeed; returns what it prints.
+
+    `make` would set up an environment first; here there is one already.
+    """
+    line = re.sub("^make ", "make --old-file=.venv/ready ", command)
+    run = run_in(project, "bash", "-c", line)
+    assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
+    return run.stdout
 
 
 def stages_run(output: str) -> list[str]:

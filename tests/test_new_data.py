@@ -76,7 +76,7 @@ def test_every_kind_of_file_gives_the_same_facts(name: str, tmp_path: Path) -> N
     assert facts.sha256 == sha256(path)
 
 
-cells = st.sampled_from(["", " ", "a", "A ", "a  a", "b\nc", "ß", "SS", "e " * 400, "é"])
+cells = st.sampled_from(["", " ", "a", "A ", "a  a", "b\nc", "ß", "SS", "e " * 380, "f " * 381])
 
 
 @given(st.lists(st.tuples(cells, st.sampled_from(["", "  ", "1", "1.0", "2", "x"])), min_size=1))
@@ -175,11 +175,25 @@ def test_a_column_that_is_named_is_taken(tmp_path: Path) -> None:
     assert (facts.text, facts.label, facts.classes) == ("ticket", "channel", {"mail": 160})
 
 
+def test_a_text_that_is_shorter_than_the_named_labels_is_found_all_the_same(tmp_path: Path) -> None:
+    table = tickets().assign(grade="one that has many more words than a ticket has")
+    facts = inspect(write(table, tmp_path / "t.csv"), label="grade")
+    assert (facts.text, facts.label) == ("ticket", "grade")
+
+
 def test_a_column_of_lists_is_neither_text_nor_label(tmp_path: Path) -> None:
-    path = tmp_path / "t.jsonl"
-    rows = [{"tags": ["a"], "body": f"text {n}", "stars": n % 3} for n in range(9)]
-    path.write_text("\n".join(json.dumps(row) for row in rows))
-    assert (inspect(path).text, inspect(path).label) == ("body", "stars")
+    rows = [{"class": [n % 2], "body": f"text {n}", "stars": n % 3} for n in range(9)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    facts = inspect(tmp_path / "t.parquet")
+    assert (facts.text, facts.label, facts.alternatives) == ("body", "stars", ())
+
+
+def test_a_column_whose_values_hardly_repeat_is_no_label(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"class": range(9), "body": [f"text {n}" for n in range(9)], "n": [0, 1, 2] * 3}
+    )
+    facts = inspect(write(table, tmp_path / "t.csv"))
+    assert (facts.label, facts.alternatives) == ("n", ())
 
 
 @pytest.mark.parametrize(
@@ -279,6 +293,7 @@ def test_any_proposed_entry_loads_and_the_pipeline_reads_the_file_by_it(
 
     read = load_catalog(catalog).data["mine"]
     assert read == entry
+    assert read.synthetic
     pieces = read_table(Path(read.sources[0]), [read.text, read.label], "t.csv")
     counts = write_reviews(pieces, read.labels, folder / "out.parquet", "t.csv")
     assert counts["rows_per_label"] == facts.classes
@@ -398,7 +413,7 @@ ENTRY = DataSet(
     label="l",
     labels=[1, "no"],
     licence="MIT",
-    origin="é",
+    origin="é " * 60 + "é",
 )
 SMALL = """\
 # All
@@ -407,22 +422,27 @@ data:  # sets
         sources: [builtin]
         text: t
         label: l  # the label
-        labels:
-        - 1
-        - 2
         licence: MIT
-        origin: {origin}
+        {end}
     # no more
 {after}"""
 
 
 @pytest.mark.parametrize(
-    "origin", ["x", "'x'  # of x", "a\n          b", "|\n          a\n          b"]
+    "end",
+    [
+        "labels: [1, 2]\n        origin: x",
+        "labels: [1, 2]\n        origin: 'x'  # of x",
+        "labels: [1, 2]\n        origin: a\n          b",
+        "labels: [1, 2]\n        origin: |\n          a\n          b",
+        "origin: x\n        labels:\n        - 1\n        - 2",
+        "origin: x\n        labels: [\n          1,\n          2,\n        ]",
+    ],
 )
 @pytest.mark.parametrize("after", ["", "\n# The encoders\nencoders: {}\n"])
-def test_all_else_in_the_catalog_stays_as_it_is(origin: str, after: str, tmp_path: Path) -> None:
+def test_all_else_in_the_catalog_stays_as_it_is(end: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "catalog.yaml"
-    before = SMALL.format(origin=origin, after=after) + ("" if after else "encoders: {}")
+    before = SMALL.format(end=end, after=after) + ("" if after else "encoders: {}")
     path.write_text(before)
     add_entry(path, "mine", ENTRY)
     added = "".join(f"    {line}\n" for line in entry_yaml("mine", ENTRY).splitlines())
@@ -442,7 +462,7 @@ def test_an_entry_goes_to_the_end_of_a_section_that_ends_the_file(tmp_path: Path
 def test_an_entry_is_written_as_the_others_are() -> None:
     assert entry_yaml("mine", ENTRY) == (
         f"mine:\n  sources: [data/own/t.csv]\n  checksum: sha256:{'0' * 64}\n"
-        "  text: t\n  label: l\n  labels: [1, 'no']\n  licence: MIT\n  origin: é\n"
+        f"  text: t\n  label: l\n  labels: [1, 'no']\n  licence: MIT\n  origin: {ENTRY.origin}\n"
     )
 
 

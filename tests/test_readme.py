@@ -4,19 +4,11 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.conftest import ROOT, run_in
+from tests.conftest import ROOT, console_commands, run_as_shown, run_in
 
-# `make` sets up an environment first; here there is one already. These two only have their steps
-# listed: the one is this very run, the other is tested in test_sources.py.
+# These two only have their steps listed: the one is this very run, the other is tested in
+# test_sources.py.
 LISTED = {"make test", "make tripadvisor"}
-
-
-def commands() -> list[str]:
-    blocks = re.findall(
-        r"```console\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S
-    )
-    lines = [line for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    return [line.removeprefix("$ ").partition("  #")[0].strip() for line in lines]
 
 
 def test_the_table_of_the_readme_is_that_of_the_committed_metrics(project: Path) -> None:
@@ -28,12 +20,11 @@ def test_the_table_of_the_readme_is_that_of_the_committed_metrics(project: Path)
 
 def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
-    assert {"make repro", "make test"} <= set(commands())
-    for command in commands():
-        step = "--just-print " if command in LISTED else ""
-        line = re.sub("^make ", f"make {step}--old-file=.venv/ready ", command)
-        run = run_in(finished_project, "bash", "-c", line)
-        assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
+    commands = console_commands("README.md")
+    assert LISTED | {"make repro"} <= set(commands)
+    for command in commands:
+        step = "make --just-print " if command in LISTED else "make "
+        run_as_shown(finished_project, re.sub("^make ", step, command))
     run_in(finished_project, "dvc", "queue", "stop", "--kill")
     page = (finished_project / "dvc_plots/index.html").read_text()
     for title in (
