@@ -91,9 +91,9 @@ def torch_network(
 
 
 def save_classifier(
-    model: PreTrainedModel, calibration: Calibration, tokenizer: Path, card: str, folder: Path
+    model: PreTrainedModel, calibration: Calibration, tokenizer: Path, readme: str, folder: Path
 ) -> None:
-    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, card.
+    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, README.
 
     The calibration is one more file in it. `tokenizer` is the folder that has the tokenizer's.
     """
@@ -101,7 +101,7 @@ def save_classifier(
     write_json(folder / CALIBRATION_FILE, asdict(calibration))
     for name in TOKENIZER_FILES:
         shutil.copyfile(tokenizer / name, folder / name)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
 def output_layer(model: PreTrainedModel) -> nn.Linear:

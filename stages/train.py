@@ -6,11 +6,11 @@ import pandas as pd
 
 from ordinal.batching import Tokens
 from ordinal.calibration import calibrate
-from ordinal.card import model_card
 from ordinal.classifier import new_classifier, save_classifier, torch_network
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, whole_file, whole_folder
 from ordinal.inference import predict_probabilities
+from ordinal.readme import readme
 from ordinal.training import fit
 from stages.params import load_params
 
@@ -29,8 +29,8 @@ def main() -> None:
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
     with whole_folder(Path("models/ordinal")) as out:
-        card = model_card(facts, model.config.model_type, len(train), recipe)
-        save_classifier(model, calibration, TOKENS, card, out)
+        text = readme(facts, model.config.model_type, len(train), recipe)
+        save_classifier(model, calibration, TOKENS, text, out)
     for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             pd.DataFrame(rows).to_csv(path, index=False)

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from tests.conftest import ROOT, set_params
 from tests.imports import modules_imported_by
 
-STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate")
+STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
 USES_TORCH = ("train", "evaluate")
 
 # For every key of params.yaml another value, and the stages that read it.
@@ -21,32 +21,32 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "data.name": ("tripadvisor", {"download"}),
     "data.text": ("review", {"download"}),
     "data.label": ("stars", {"download"}),
-    "model.name": ("distilbert", {"pretrained"}),
-    "model.revision": ("0" * 40, {"pretrained"}),
-    "split.method": ("hash", {"split"}),
-    "split.seed": (2, {"split"}),
-    "split.train": (0.6, {"split"}),
-    "split.validation": (0.2, {"split"}),
-    "split.test": (0.3, {"split"}),
-    "tokenize.max_length": (64, {"tokenize"}),
-    "train.loss": ("emd", {"train"}),
-    "train.class_weights": ("balanced", {"train"}),
-    "train.decode": ("mode", {"baseline", "train"}),
-    "train.seed": (2, {"train"}),
-    "train.epochs": (1, {"train"}),
-    "train.patience": (2, {"train"}),
-    "train.batch_size": (8, {"train"}),
-    "train.accumulate": (2, {"train"}),
-    "train.lr": (3e-5, {"train"}),
-    "train.layer_decay": (0.9, {"train"}),
-    "train.warmup": (0.2, {"train"}),
-    "train.schedule": ("cosine", {"train"}),
-    "train.weight_decay": (0.1, {"train"}),
-    "train.clip": (0.5, {"train"}),
-    "train.precision": ("32-true", {"train", "evaluate"}),
-    "train.accelerator": ("cpu", {"train", "evaluate"}),
-    "evaluate.resamples": (200, {"evaluate"}),
-    "evaluate.coverage": (0.8, {"evaluate"}),
+    "model.name": ("distilbert", {"pretrained", "card"}),
+    "model.revision": ("0" * 40, {"pretrained", "card"}),
+    "split.method": ("hash", {"split", "card"}),
+    "split.seed": (2, {"split", "card"}),
+    "split.train": (0.6, {"split", "card"}),
+    "split.validation": (0.2, {"split", "card"}),
+    "split.test": (0.3, {"split", "card"}),
+    "tokenize.max_length": (64, {"tokenize", "card"}),
+    "train.loss": ("emd", {"train", "card"}),
+    "train.class_weights": ("balanced", {"train", "card"}),
+    "train.decode": ("mode", {"baseline", "train", "card"}),
+    "train.seed": (2, {"train", "card"}),
+    "train.epochs": (1, {"train", "card"}),
+    "train.patience": (2, {"train", "card"}),
+    "train.batch_size": (8, {"train", "card"}),
+    "train.accumulate": (2, {"train", "card"}),
+    "train.lr": (3e-5, {"train", "card"}),
+    "train.layer_decay": (0.9, {"train", "card"}),
+    "train.warmup": (0.2, {"train", "card"}),
+    "train.schedule": ("cosine", {"train", "card"}),
+    "train.weight_decay": (0.1, {"train", "card"}),
+    "train.clip": (0.5, {"train", "card"}),
+    "train.precision": ("32-true", {"train", "evaluate", "card"}),
+    "train.accelerator": ("cpu", {"train", "evaluate", "card"}),
+    "evaluate.resamples": (200, {"evaluate", "card"}),
+    "evaluate.coverage": (0.8, {"evaluate", "card"}),
 }
 
 

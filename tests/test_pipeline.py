@@ -20,7 +20,7 @@ from ordinal.split import PARTS
 from stages.params import load_params
 from tests.conftest import WORDS, run_in, set_params, stages_run, write_reviews_csv
 
-ALL = {"download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate"}
+ALL = {"download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card"}
 
 
 def repro(project: Path, *arguments: str) -> list[str]:
@@ -115,7 +115,7 @@ def test_nothing_to_do_is_nothing_done_and_all_done_again_is_the_same_to_the_las
 def test_a_learning_rate_reruns_train_and_evaluate_alone(finished_project: Path) -> None:
     run = run_in(finished_project, "dvc", "exp", "run", "-S", "train.lr=3e-5")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert stages_run(run.stdout) == ["train", "evaluate"]
+    assert stages_run(run.stdout) == ["train", "evaluate", "card"]
     # Hydra wrote text that YAML does not read as a number: the stage has to.
     assert yaml.safe_load((finished_project / "params.yaml").read_text())["train"]["lr"] == "3e-05"
     assert load_params(finished_project / "params.yaml").train.lr == 3e-5
@@ -131,7 +131,7 @@ def test_experiments_run_in_a_temporary_folder_and_in_the_queue(finished_project
     before = snapshot(finished_project)
     run = run_in(finished_project, "dvc", "exp", "run", "--temp", "-S", "train.lr=3e-5")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert stages_run(run.stdout) == ["train", "evaluate"]
+    assert stages_run(run.stdout) == ["train", "evaluate", "card"]
 
     queue = ("dvc", "exp", "run", "--queue", "--name", "queued", "-S", "train.lr=4e-5")
     assert run_in(finished_project, *queue).returncode == 0
@@ -139,7 +139,7 @@ def test_experiments_run_in_a_temporary_folder_and_in_the_queue(finished_project
     with Repo(finished_project) as repo:
         repo.experiments.celery_queue.wait(["queued"])  # until then it may have no log to follow
     logs = run_in(finished_project, "dvc", "queue", "logs", "queued", "--follow")
-    assert stages_run(logs.stdout) == ["train", "evaluate"], logs.stdout + logs.stderr
+    assert stages_run(logs.stdout) == ["train", "evaluate", "card"], logs.stdout + logs.stderr
 
     table = run_in(finished_project, "dvc", "exp", "show", "--csv").stdout
     assert "3e-05" in table
@@ -158,7 +158,7 @@ def test_the_saved_model_loads_in_plain_transformers(finished_project: Path) -> 
     assert model.config.id2label[0] == "above 1"
     card = (folder / "README.md").read_text()
     assert card.startswith("---\n")
-    assert "from a bert encoder on 84 reviews of `small.csv`" in card
+    assert "bert encoder on 84 texts of small.csv" in card
 
 
 @pytest.mark.parametrize(
