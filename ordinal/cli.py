@@ -259,6 +259,25 @@ def onnx(
             _print(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
 
 
+@app.command()
+def push_to_hub(
+    repository: Annotated[str, typer.Argument(help="OWNER/NAME; made if it does not exist.")],
+    model: Annotated[
+        str, typer.Option(help="models/ordinal, or a commit, branch, tag or experiment.")
+    ] = "models/ordinal",
+    private: Annotated[
+        bool, typer.Option("--private", help="A new repository is seen by its owner alone.")
+    ] = False,
+) -> None:
+    """Upload a model to the model hub, with its model card."""
+    from ordinal import experiments, hub
+
+    with report_user_errors(), _model(model) as path:
+        revision = experiments.WORKSPACE if Path(model) == path else model
+        card = experiments.model_card(revision)
+        print(hub.push_to_hub(path, card, repository, private=private))
+
+
 @contextmanager
 def _model(name: str) -> Iterator[Path]:
     """Where the model lies: `name` itself, or a copy, for a while, of that of a revision."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WORKSPACE = "workspace"
 MODEL = "models/ordinal"
 PREDICTIONS = "data/predictions/test.parquet"
+CARD = "metrics/model_card.md"
 STUDIES = "metrics/studies"
 POLL_SECONDS = 5
 
@@ -39,23 +40,37 @@ def predictions(revision: str) -> pd.DataFrame:
     Raises:
         UserError: there is no such revision, or its predictions can't be had.
     """
+    return pd.read_parquet(io.BytesIO(_read(PREDICTIONS, revision, "the predictions")))
+
+
+def model_card(revision: str) -> str:
+    """The model card of a run: from the working tree, or as it was committed.
+
+    Raises:
+        UserError: there is no such revision, or it has no model card.
+    """
+    return _read(CARD, revision, "the model card").decode()
+
+
+def _read(path: str, revision: str, what: str) -> bytes:
+    """A file of a run: from the working tree, or from git, DVC's cache or remote."""
     if revision == WORKSPACE:
         try:
-            return pd.read_parquet(PREDICTIONS)
+            return Path(path).read_bytes()
         except FileNotFoundError:
-            raise UserError(f"{PREDICTIONS} is missing: run `make repro` first") from None
+            raise UserError(f"{path} is missing: run `make repro` first") from None
     import dvc.api
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
 
     try:
-        content = dvc.api.read(PREDICTIONS, repo=".", rev=revision, mode="rb")
+        content: bytes = dvc.api.read(path, repo=".", rev=revision, mode="rb")
     except (DvcException, SCMError, OSError) as error:
         raise UserError(
-            f"the predictions of '{revision}' can't be read ({_reason(error)}): "
+            f"{what} of '{revision}' can't be read ({_reason(error)}): "
             "is it a commit, branch, tag or experiment, and its data here or in a remote?"
         ) from None
-    return pd.read_parquet(io.BytesIO(content))
+    return content
 
 
 def fetch_model(revision: str, folder: Path) -> None:
