@@ -29,6 +29,8 @@ class Loopback(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
+        self.received: dict[str, bytes] = {}
+        """What was last sent to each path."""
         self._answers: dict[str, list[Answer]] = {}
 
     def answer(self, path: str, *answers: Answer) -> str:
@@ -53,6 +55,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self._send_head()
+
+    def do_POST(self) -> None:
+        self.server.received[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_POST()
 
     def log_message(self, *_: object) -> None:
         pass
