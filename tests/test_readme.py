@@ -20,6 +20,7 @@ def test_the_table_of_the_readme_is_that_of_the_committed_metrics(project: Path)
 
 def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
+    (finished_project / "reviews.txt").write_text("the room was superb\nawful bed\n")
     commands = console_commands("README.md")
     assert LISTED | {"make repro"} <= set(commands)
     for command in commands:
