@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test lint lock bench clean
+.PHONY: help repro tripadvisor test lint lock bench pr-summary clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 
 bench: $(READY) ## measure what `dvc repro` costs when nothing is to be done
 	@$(BIN)/python -m benchmarks.idle
+
+BASE ?= main
+pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BASE (main)
+	@.ci/pr-summary $(BASE)
 
 clean: ## remove the environment and all that the pipeline made, but not DVC's cache
 	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots

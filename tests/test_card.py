@@ -1,4 +1,4 @@
-"""The model card says what the run's files say, of any data; and its examples work as they stand."""
+"""The model card says what the run's files say, of any data, and its examples work as given."""
 
 import importlib.util
 import json
@@ -167,7 +167,7 @@ from transformers import pipeline
 for folder, code in json.load(sys.stdin).items():
     os.chdir(folder)
     exec(code)
-    told = pipeline("text-classification", model="models/ordinal", top_k=None)("superb room")
+    told = pipeline("text-classification", model="models/ordinal", top_k=None)(["superb room"])[0]
     print(len(told))
 """
 
