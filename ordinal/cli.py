@@ -225,6 +225,33 @@ def predict(
             write(table)
 
 
+@app.command()
+def serve(
+    model: Annotated[str, MODEL] = "models/ordinal",
+    coverage: Annotated[
+        float, typer.Option(help="How often the interval shall hold the true label.")
+    ] = 0.9,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine need another.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+) -> None:
+    """Show a page to try the model on, with a JSON API, until Ctrl-C."""
+    with report_user_errors(), _model(model) as path:
+        try:
+            from ordinal import server
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"{error.name} is missing: `pip install '.[serve]'` brings it"
+            ) from None
+        with server.listen(host, port) as listener:
+            hosts = server.LOOPBACK if host in server.LOOPBACK else ["*"]
+            app = server.create_app(load(path, coverage=coverage), hosts)
+            shown = f"[{host}]" if ":" in host else host
+            print(f"http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+            server.serve(app, listener)
+
+
 export = typer.Typer(no_args_is_help=True, help="Write the model in another form.")
 app.add_typer(export, name="export")
 
