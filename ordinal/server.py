@@ -135,7 +135,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # Python appends the address to some.
+        reason = (error.strerror or str(error)).partition(" (")[0].lower()
         raise UserError(f"can't listen on {host}, port {port}: {reason}") from None
 
 
