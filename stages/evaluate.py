@@ -63,7 +63,8 @@ def main() -> None:
         name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrapped.items()
     }
     write_json(Path("metrics/metrics.json"), metrics)
-    tables = plot_tables(labels, predicted, names) | {"reliability": reliability(labels, stages)}
+    tables = plot_tables(labels, predicted, tokens.lengths, names)
+    tables["reliability"] = reliability(labels, stages)
     for name, plot in tables.items():
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             plot.to_csv(path, index=False)

@@ -99,7 +99,31 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert epochs["epoch"].tolist() == [1, 2]
     reliability = pd.read_csv(finished_project / "metrics/plots/reliability.csv")
     assert reliability.groupby("calibration")["rows"].sum().to_dict() == {"before": 24, "after": 24}
+    per_length = pd.read_csv(finished_project / "metrics/plots/mae_per_length.csv")
+    assert per_length["rows"].sum() == 24
+    mean = np.average(per_length["mae"], weights=per_length["rows"])
+    assert mean == pytest.approx(metrics["test"]["mae"], abs=1e-5)
+    edges = per_length["tokens"].str.split(" to ", expand=True).astype(int).to_numpy()
+    assert (edges.min(), edges.max()) == (test.lengths.min(), test.lengths.max())
     assert not list(finished_project.glob("data/.*"))
+
+
+def test_every_table_of_a_plot_is_an_output_and_has_the_columns_drawn(
+    finished_project: Path,
+) -> None:
+    plots = yaml.safe_load((finished_project / "dvc.yaml").read_text())["plots"]
+    stages = yaml.safe_load((finished_project / "dvc.lock").read_text())["stages"]
+    outs = {out["path"] for stage in stages.values() for out in stage["outs"]}
+    drawn = set()
+    for plot in plots:
+        ((title, how),) = plot.items()
+        ((path, columns),) = how["y"].items()
+        table = pd.read_csv(finished_project / path)
+        assert {how["x"], *([columns] if isinstance(columns, str) else columns)} <= {*table}, title
+        drawn.add(path)
+    written = (finished_project / "metrics/plots").iterdir()
+    assert drawn == {f"metrics/plots/{path.name}" for path in written}
+    assert drawn <= outs
 
 
 def test_nothing_to_do_is_nothing_done_and_all_done_again_is_the_same_to_the_last_byte(

@@ -1,4 +1,4 @@
-"""The reliability table: scikit-learn's curve, and the gaps that the ECE adds up."""
+"""The tables behind the plots: scikit-learn's reliability curve, and the bins of the lengths."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from ordinal.metrics import expected_calibration_error
-from ordinal.plots import reliability
+from ordinal.plots import mae_per_length, reliability
 
 
 @pytest.fixture(params=range(3))
@@ -64,3 +64,40 @@ def test_a_bin_holds_its_right_edge_and_a_sure_row_is_in_the_last() -> None:
         }
     )
     pd.testing.assert_frame_equal(table, expected)
+
+
+@pytest.mark.parametrize("rows", [3, 24, 500])
+def test_every_row_counts_in_the_one_bin_that_holds_its_length(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    labels, predicted = rng.integers(5, size=(2, rows))
+    lengths = rng.geometric(0.05, size=rows) + 2
+    table = mae_per_length(labels, predicted, lengths)
+    ends = [[int(end) for end in tokens.split(" to ")] for tokens in table["tokens"]]
+    assert (ends[0][0], ends[-1][1]) == (lengths.min(), lengths.max())
+    assert [low for low, _ in ends[1:]] == [high + 1 for _, high in ends[:-1]]
+    for (low, high), count, mae in zip(ends, table["rows"], table["mae"], strict=True):
+        held = (lengths >= low) & (lengths <= high)
+        assert held.sum() == count
+        assert np.abs(labels - predicted)[held].mean() == pytest.approx(mae, abs=1e-6)
+
+
+def test_the_bins_hold_as_many_rows_each_if_no_two_lengths_are_equal() -> None:
+    lengths = np.random.default_rng(0).permutation(np.arange(5, 105))
+    table = mae_per_length(lengths % 3, lengths % 3, lengths)
+    assert table["rows"].tolist() == [20] * 5
+    assert table["tokens"].iloc[0] == "5 to 24"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bins"),
+    [
+        ([7, 7, 7], {"7 to 7": 3}),
+        # Nine in ten are of one length: most quantiles fall on it.
+        ([4] * 18 + [9, 12], {"4 to 4": 18, "5 to 12": 2}),
+        ([10, 3], {"3 to 3": 1, "4 to 10": 1}),
+    ],
+)
+def test_reviews_of_one_length_share_a_bin(lengths: list[int], bins: dict[str, int]) -> None:
+    zeros = np.zeros(len(lengths), np.int64)
+    table = mae_per_length(zeros, zeros, np.array(lengths))
+    assert dict(zip(table["tokens"], table["rows"], strict=True)) == bins

@@ -31,6 +31,7 @@ def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     for title in (
         "Confusion matrix",
         "Mean absolute error by true label",
+        "Mean absolute error by length of the review",
         "Validation MAE by epoch",
     ):
         assert title in page
