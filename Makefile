@@ -49,7 +49,7 @@ pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BAS
 	@.ci/pr-summary $(BASE)
 
 clean: ## remove the environment and all that the pipeline made, but not DVC's cache
-	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots
+	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots report.html
 
 # uv is several times as fast as pip, but knows neither pip's mirrors nor its proxies: pip is the
 # second try.

@@ -53,6 +53,24 @@ def results(
 
 
 @app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
+) -> None:
+    """Write all about the finished run as one web page, which needs no other file."""
+    from ordinal.report import report as page
+    from ordinal.run import read_run
+
+    with report_user_errors():
+        text = page(read_run(Path()))
+        try:
+            with whole_file(out) as path:
+                path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{out} can't be written: {error.strerror}") from None
+        print(f"report: {out}")
+
+
+@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A commit, branch, tag or experiment.")],
     second: Annotated[str, typer.Argument(help="Another one.")] = "workspace",

@@ -21,22 +21,16 @@ NAMES = {"median": "median", "tfidf": "TF-IDF"}
 
 def results_table(metrics: dict[str, Any]) -> Table:
     """Test metrics, one a row: of the baselines, of the model, and the model's 95 % interval."""
-    data, baselines = metrics["data"], metrics["baseline"]
+    data = metrics["data"]
     kind = "synthetic reviews" if data["synthetic"] else "reviews"
     table = Table(title=f"Test rows of {data['name']} ({data['rows']} {kind} in all)")
     table.add_column("metric")
-    for name in baselines:
+    for name in metrics["baseline"]:
         table.add_column(NAMES.get(name, name), justify="right")
     table.add_column("this model", justify="right", style="bold")
     table.add_column("95 % interval", justify="right")
-    for metric, value in metrics["test"].items():
-        interval = metrics["test_95_percent"][metric]
-        table.add_row(
-            metric,
-            *(_figure(figures[metric]) for figures in baselines.values()),
-            _figure(value),
-            _interval(interval["low"], interval["high"]),
-        )
+    for row in results_rows(metrics):
+        table.add_row(*row)
     conformal, calibration = metrics["test_conformal"], metrics["test_calibration"]
     table.caption = (
         f"Intervals of labels, {conformal['mean_width']:.2f} wide on average, hold the truth in "
@@ -47,6 +41,20 @@ def results_table(metrics: dict[str, Any]) -> Table:
         f"ece {calibration['before']['ece']:.4f}, {calibration['after']['ece']:.4f}."
     )
     return table
+
+
+def results_rows(metrics: dict[str, Any]) -> list[list[str]]:
+    """Test metrics, one a row: its name, each baseline, the model, and the model's interval."""
+    intervals = metrics["test_95_percent"]
+    return [
+        [
+            metric,
+            *(_figure(figures[metric]) for figures in metrics["baseline"].values()),
+            _figure(value),
+            _interval(**intervals[metric]),
+        ]
+        for metric, value in metrics["test"].items()
+    ]
 
 
 def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]") -> Table:
