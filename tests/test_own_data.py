@@ -15,7 +15,7 @@ from ordinal.errors import UserError
 from ordinal.experiments import _refuse_changes
 from ordinal.guess import order_of
 from ordinal.new_data import inspect, propose
-from ordinal.tokens import load_tokenizer
+from ordinal.tokenizer import load_tokenizer
 from stages import download, split
 from tests.conftest import ROOT, console_commands, run_as_shown, run_in, set_params, stages_run
 
@@ -55,14 +55,21 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     assert "support tickets, made up by docs/own-data.md" in card
     assert "licence: MIT" in card
 
+    [few] = [output for command, output in shown.items() if "typo on my profile" in command]
+    assert few.startswith("row,label,low,high,p_low,p_medium,p_high,p_critical\n1,")
+    assert len(few.splitlines()) == 3
+    urgencies = pd.read_csv(small_project.parent / "urgencies.csv")
+    assert len(urgencies) == 1000
+    assert set(urgencies["label"]) <= set(model["labels"])
+
     # All is committed and in the remote: a clone has what this folder has.
     assert run_in(small_project, "git", "status", "--porcelain").stdout == ""
     clone = small_project.parent / "clone"
     run_as_shown(small_project.parent, "git clone --quiet project clone")
     run_as_shown(clone, "dvc pull")
     assert "up to date" in run_as_shown(clone, "dvc repro")
-    model = "models/ordinal/model.safetensors"
-    assert (clone / model).read_bytes() == (small_project / model).read_bytes()
+    weights = "models/ordinal/model.safetensors"
+    assert (clone / weights).read_bytes() == (small_project / weights).read_bytes()
 
 
 # What it says, and what to do
