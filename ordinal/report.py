@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ordinal.card import METRICS
 from ordinal.comparison import probabilities_of
 from ordinal.metrics import confusion_matrix
 from ordinal.pictures import curves, reliability_diagram
@@ -15,20 +16,6 @@ from ordinal.summary import NAMES, results_rows
 
 MOST_WRONG = 10  # reviews shown
 SHOWN = 500  # characters of each
-
-MEANINGS = {
-    "mae": "mean absolute error, in labels; best is 0",
-    "rmse": "root mean squared error, in labels; best is 0",
-    "accuracy": "share that is right; best is 1",
-    "off_by_one": "share that is at most one label off; best is 1",
-    "qwk": "quadratic weighted kappa: agreement beyond chance; best is 1",
-    "macro_mae": "mean of the MAE of each true label; best is 0",
-    "spearman": "rank correlation; best is 1",
-    "kendall": "rank correlation (tau-b); best is 1",
-    "rps": "ranked probability score: error of the distribution; best is 0",
-    "ece": "expected calibration error; best is 0",
-    "log_loss": "mean −log of the true label's probability; best is 0",
-}
 
 
 def report(run: Run) -> str:
@@ -49,7 +36,7 @@ def report(run: Run) -> str:
         run=run,
         names=names,
         baseline_names={name: NAMES.get(name, name) for name in run.metrics["baseline"]},
-        meanings=MEANINGS,
+        meanings=METRICS,
         results=results_rows(run.metrics),
         confusion=confusion.tolist(),
         mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
