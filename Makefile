@@ -9,10 +9,10 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test lint lock bench pr-summary clean
+.PHONY: help repro tripadvisor test test-faults lint lock bench pr-summary clean-checkpoints clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## run the pipeline (what changed since the last time), and show the result
 	@$(BIN)/dvc repro
@@ -31,6 +31,9 @@ tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest
 
+test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: takes hours
+	@$(BIN)/python -m tests.faults
+
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -48,7 +51,10 @@ BASE ?= main
 pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BASE (main)
 	@.ci/pr-summary $(BASE)
 
-clean: ## remove the environment and all that the pipeline made, but not DVC's cache
+clean-checkpoints: ## forget how far trainings came that were interrupted
+	rm -rf checkpoints
+
+clean: clean-checkpoints ## remove the environment and all that the pipeline made, but not DVC's cache
 	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots report.html
 
 # uv is several times as fast as pip, but knows neither pip's mirrors nor its proxies: pip is the

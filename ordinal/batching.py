@@ -76,6 +76,11 @@ def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Ro
     return batches
 
 
+def batch_seed(seed: int, epoch: int, batch: int) -> int:
+    """Seeds what is random in the computing of one batch (dropout), whatever came before it."""
+    return int(np.random.SeedSequence((seed, epoch, batch)).generate_state(1)[0])
+
+
 def evaluation_batches(lengths: Rows, size: int) -> list[Rows]:
     """Every row once, by length, the longest first: a batch that does not fit fails at once."""
     order = np.argsort(-lengths, kind="stable")

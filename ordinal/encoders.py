@@ -73,7 +73,7 @@ def _not_had(name: str, failures: list[str]) -> UserError:
 def _from_wheel(source: WheelSource, files: list[str], folder: Path) -> None:
     # pip, because it knows the mirrors and proxies that this machine was installed from.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         print(f"fetching the wheel {source.wheel}", flush=True)
         arguments = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, source.wheel]
         answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)

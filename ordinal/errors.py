@@ -1,8 +1,17 @@
 """The one way this project tells a user what is wrong."""
 
+import errno
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}  # signals, exit statuses
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CONTINUE = "run it again, and it goes on from what is done"
 
 
 class UserError(Exception):
@@ -11,9 +20,42 @@ class UserError(Exception):
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Turn a `UserError` into one line on stderr and exit status 1, without a traceback."""
+    """End with one line on stderr, without a traceback, where the user can do something about it.
+
+    That is a `UserError` or a full disk (exit status 1), Ctrl-C (130) and SIGTERM (143).
+    """
+    handlers = {number: signal.signal(number, _stop) for number in STOPPED}
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
+    except SystemExit as stop:
+        if stop.code in STOPPED.values():
+            print(f"stopped: {CONTINUE}", file=sys.stderr)
+        raise
+    except Exception as error:
+        if not _no_space(error):
+            raise
+        _fail(f"the disk is full: make room, then {CONTINUE}")
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _fail(reason: str) -> NoReturn:
+    print(f"error: {reason}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    # Not KeyboardInterrupt: Lightning would make exit status 1 of it.
+    sys.exit(STOPPED[number])
+
+
+def _no_space(error: BaseException | None) -> bool:
+    """Whether an error, or one that it arose from, says that nothing more can be written."""
+    if error is None:
+        return False
+    told = re.search(r"\(os error (\d+)\)", str(error))  # safetensors has errors of its own
+    number = int(told[1]) if told else getattr(error, "errno", None)
+    return number in NO_SPACE or _no_space(error.__cause__ or error.__context__)

@@ -1,9 +1,9 @@
 """Files that are whole or absent, and the hashes that identify them."""
 
+import glob
 import hashlib
 import json
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,30 +17,36 @@ DIGITS = 6  # as written: more would only show the last bits of one machine's ar
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into, beside `path`; it becomes `path` if nothing raises."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        draft.chmod(0o755)
-        yield draft
+    """Yield an empty folder to write into, beside `path`; it becomes `path` if nothing raises.
+
+    Killed at any moment, it leaves `path` whole or absent.
+    """
+    with _drafts(path) as drafts:
+        new = drafts / path.name
+        new.mkdir()
+        yield new
         if path.exists():
-            shutil.rmtree(path)
-        draft.rename(path)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+            path.rename(drafts / "old")  # in one piece; to delete it would take many
+        new.rename(path)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it becomes `path` only if nothing raises."""
+    with _drafts(path) as drafts:
+        new = drafts / path.name
+        yield new
+        new.replace(path)
+
+
+@contextmanager
+def _drafts(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`. One that was left by a process killed goes first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(".draft", f".{path.name}.", path.parent) as drafts:
+        yield Path(drafts)
 
 
 def write_json(path: Path, content: Any) -> None:

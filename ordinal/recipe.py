@@ -49,3 +49,6 @@ class Recipe(BaseModel):
     """auto: bf16-mixed on a GPU that has it, else 32-true."""
     accelerator: Accelerator = "auto"
     """auto: the GPU where there is one."""
+    checkpoint_every: int | None = Field(100, ge=1)
+    """Optimiser steps from one checkpoint to the next, besides the one after each epoch; null takes
+    only those. A run that was stopped goes on after the last; the result does not depend on it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
@@ -36,7 +37,7 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
             "cut": [bool(encoding.overflowing) for encoding in encodings],
         }
 
-    with tempfile.TemporaryDirectory() as cache:
+    with tempfile.TemporaryDirectory(dir=path.parent) as cache:
         texts = datasets.Dataset.from_parquet(
             str(source), columns=["text", "label"], cache_dir=cache
         )
@@ -49,7 +50,9 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
             desc=source.name,
         )
         cut = int(sum(tokens["cut"]))
-        tokens.remove_columns("cut").to_parquet(path)
+        # Given a path, it would end the process on a full disk, where this raises an OSError.
+        with pa.OSFile(str(path), "wb") as file:
+            tokens.remove_columns("cut").to_parquet(file)
     lengths = pc.list_value_length(pq.read_table(path, columns=["input_ids"])["input_ids"])
     return {
         "rows": len(lengths),

@@ -5,20 +5,24 @@ import math
 import re
 import signal
 import sys
-import tempfile
+import time
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, get_scheduler
 
-from ordinal.batching import Rows, Tokens, evaluation_batches, training_batches
+from ordinal.batching import Rows, Tokens, batch_seed, evaluation_batches, training_batches
+from ordinal.checkpoints import find_checkpoint, save_checkpoint, step_of
 from ordinal.classifier import output_layer, share_weight, unshare_weight
 from ordinal.decoding import decode
 from ordinal.errors import UserError
@@ -28,6 +32,7 @@ from ordinal.recipe import Recipe
 
 CURVE_POINTS = 100  # of the loss over the steps
 BIAS_RATE = 100  # learning rate of CORAL's biases, in those of all else
+CHECKPOINT_TIME = 0.05  # the largest share of the time that goes into checkpoints
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -38,6 +43,29 @@ class History:
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     steps: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class Best:
+    """The epoch of least validation MAE so far, and its weights."""
+
+    epoch: int = 0
+    mae: float = math.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """The batches of an epoch but the first `done`; it is as long as all: Lightning counts them."""
+
+    batches: list[Rows]
+    done: int
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Rows]:
+        return iter(self.batches[self.done :])
 
 
 class PaddedBatches(Dataset[Batch]):
@@ -54,12 +82,24 @@ class PaddedBatches(Dataset[Batch]):
 
 
 class FineTuning(lightning.LightningModule):
-    """A classifier in training: loss, validation MAE, AdamW with warm-up and decay."""
+    """A classifier in training: loss, validation MAE, AdamW with warm-up and decay.
+
+    What the rest of a run depends on is in its checkpoint: weights, best weights, curves and sums
+    here; optimiser, schedule and counters by Lightning. The rows and the randomness of a batch
+    depend on its place alone.
+    """
 
     class_weights: Tensor
+    train_loss: Tensor
+    recent_loss: Tensor
 
     def __init__(
-        self, model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recipe
+        self,
+        model: PreTrainedModel,
+        train: Tokens,
+        validation: Tokens,
+        recipe: Recipe,
+        checkpoints: Path | None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -68,23 +108,31 @@ class FineTuning(lightning.LightningModule):
         classes = len(model.config.ordinal["labels"])
         weights = class_weights(torch.from_numpy(train.labels), classes, recipe.class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
+        # Sums and counts, of this epoch and since the last point of the curve, stay on the device:
+        # no step waits for a log line.
+        self.register_buffer("train_loss", torch.zeros(2))
+        self.register_buffer("recent_loss", torch.zeros(2))
         self.history = History()
+        self.best = Best()
         self.train_tokens = train
         self.validation_tokens = validation
+        self.checkpoints = checkpoints
+        self.saved_step = 0
+        self.next_save = 0.0
 
     def train_dataloader(self) -> DataLoader[Batch]:
         recipe = self.recipe
         epoch = self.trainer.current_epoch
         lengths = self.train_tokens.lengths
-        return self._loader(
-            self.train_tokens, training_batches(lengths, recipe.batch_size, recipe.seed, epoch)
-        )
+        batches = training_batches(lengths, recipe.batch_size, recipe.seed, epoch)
+        done = int(self.train_loss[1])  # not 0 only where a run goes on in the midst of an epoch
+        return self._loader(self.train_tokens, Remaining(batches, done))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         tokens = self.validation_tokens
         return self._loader(tokens, evaluation_batches(tokens.lengths, self.recipe.batch_size))
 
-    def _loader(self, tokens: Tokens, batches: list[Rows]) -> DataLoader[Batch]:
+    def _loader(self, tokens: Tokens, batches: list[Rows] | Remaining) -> DataLoader[Batch]:
         # The "sampler" yields the rows of whole batches, hence batch_size=None.
         dataset = PaddedBatches(tokens, self.model.config.pad_token_id)
         return DataLoader(dataset, sampler=batches, batch_size=None)
@@ -93,14 +141,12 @@ class FineTuning(lightning.LightningModule):
         logits: Tensor = self.model(input_ids=ids, attention_mask=mask).logits
         return logits
 
-    def on_fit_start(self) -> None:
-        # Sums and counts stay on the device: no step waits for a log line.
-        self.recent_loss = torch.zeros(2, device=self.device)
-
-    def on_train_epoch_start(self) -> None:
-        self.train_loss = torch.zeros(2, device=self.device)
+    def on_train_start(self) -> None:
+        self.trainer.should_stop = self._patience_is_spent()
+        self.saved_step = self.trainer.global_step
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
+        torch.manual_seed(batch_seed(self.recipe.seed, self.current_epoch, index))  # for dropout
         ids, mask, labels = batch
         loss = self.head.loss(self(ids, mask), labels, self.class_weights[labels])
         seen = torch.stack([loss.detach(), loss.new_ones(())])
@@ -117,6 +163,11 @@ class FineTuning(lightning.LightningModule):
             loss, count = self.recent_loss.tolist()
             self.history.steps.append({"step": step, "train_loss": round(loss / count, 5)})
             self.recent_loss.zero_()
+        due = self.saved_step + (self.recipe.checkpoint_every or math.inf)
+        stepped = (index + 1) % self.recipe.accumulate == 0
+        # Not after the last batch: next is the validation, and a checkpoint after it.
+        if step >= due and stepped and not self.trainer.is_last_batch:
+            self._save()
 
     def on_validation_epoch_start(self) -> None:
         self.validation_sums = torch.zeros(3, device=self.device)  # loss, absolute error, rows
@@ -137,15 +188,48 @@ class FineTuning(lightning.LightningModule):
                 f"training diverged in epoch {self.current_epoch + 1} (the loss is not finite): "
                 "lower train.lr or train.clip"
             )
+        epoch, mae = self.current_epoch + 1, error / rows
         self.history.epochs.append(
             {
-                "epoch": self.current_epoch + 1,
+                "epoch": epoch,
                 "train_loss": round(train_loss / batches, 5),
                 "validation_loss": round(loss / rows, 5),
-                "validation_mae": round(error / rows, 5),
+                "validation_mae": round(mae, 5),
             }
         )
-        self.log("validation_mae", error / rows, prog_bar=True)
+        self.train_loss.zero_()
+        if mae < self.best.mae:
+            weights = self.model.state_dict().items()
+            self.best = Best(
+                epoch, mae, {name: weight.to("cpu", copy=True) for name, weight in weights}
+            )
+        self.log("validation_mae", mae, prog_bar=True)
+        self.trainer.should_stop = self._patience_is_spent()
+
+    def _patience_is_spent(self) -> bool:
+        patience = self.recipe.patience
+        return patience is not None and len(self.history.epochs) >= self.best.epoch + patience
+
+    def on_train_epoch_end(self) -> None:
+        self._save()
+
+    def _save(self) -> None:
+        """Save a checkpoint; after a slow one the next is put off."""
+        start = time.monotonic()
+        if self.checkpoints is None or start < self.next_save:
+            return
+        self.saved_step = self.trainer.global_step
+        save_checkpoint(self.checkpoints, self.saved_step, self.trainer.save_checkpoint)
+        end = time.monotonic()
+        self.next_save = end + (end - start) / CHECKPOINT_TIME
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["history"] = asdict(self.history)
+        checkpoint["best"] = vars(self.best)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = History(**checkpoint["history"])
+        self.best = Best(**checkpoint["best"])
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
@@ -184,6 +268,14 @@ def depth(name: str, layers: int) -> int:
     return layers - int(number[1]) if number else 0
 
 
+class DirectIO(TorchCheckpointIO):
+    """Writes to the file itself: Lightning goes by way of memory and the temporary folder."""
+
+    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+        with Path(path).open("wb") as file:
+            torch.save(checkpoint, file)
+
+
 class EpochLines(Callback):
     """One log line an epoch, for where there is no terminal to draw a bar on."""
 
@@ -193,8 +285,17 @@ class EpochLines(Callback):
         print(f"train: epoch {figures['epoch']} of {trainer.max_epochs}: {shown}", flush=True)
 
 
-def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recipe) -> History:
+def fit(
+    model: PreTrainedModel,
+    train: Tokens,
+    validation: Tokens,
+    recipe: Recipe,
+    checkpoints: Path | None = None,
+) -> History:
     """Fine-tune `model` in place; it ends with the weights of the epoch of least validation MAE.
+
+    Given a folder for its `checkpoints`, its own by `run_key`, a run that was stopped goes on after
+    the last of them, and ends as if nothing had happened.
 
     Raises:
         UserError: the recipe asks for hardware that is not there, or the loss became infinite.
@@ -205,40 +306,38 @@ def fit(model: PreTrainedModel, train: Tokens, validation: Tokens, recipe: Recip
     # Padding a batch takes microseconds: worker processes would cost more than they save.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning's own making
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is
     if LOSSES[recipe.loss].shared_weight:
         share_weight(model)
-    module = FineTuning(model, train, validation, recipe)
+    module = FineTuning(model, train, validation, recipe, checkpoints)
     on_terminal = sys.stderr.isatty()
-    with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, monitor="validation_mae", save_weights_only=True)
-        callbacks: list[Callback] = [best]
-        if not on_terminal:
-            callbacks.append(EpochLines())
-        if recipe.patience is not None:
-            callbacks.append(EarlyStopping("validation_mae", patience=recipe.patience))
-        trainer = lightning.Trainer(
-            accelerator=device.type,
-            devices=1,
-            precision=choose_precision(recipe.precision, device),
-            max_epochs=recipe.epochs,
-            accumulate_grad_batches=recipe.accumulate,
-            gradient_clip_val=recipe.clip,
-            callbacks=callbacks,
-            default_root_dir=folder,
-            deterministic="warn",
-            enable_model_summary=False,
-            enable_progress_bar=on_terminal,
-            logger=False,
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,  # the order of the batches is new each epoch
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(module)
-        except SIGTERMException:  # left alone, it would end the process with status 0
-            sys.exit(128 + signal.SIGTERM)
-        state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-        module.load_state_dict(state)
+    last = find_checkpoint(checkpoints) if checkpoints else None
+    if last:
+        print(f"train: goes on after step {step_of(last)}", flush=True)
+    trainer = lightning.Trainer(
+        accelerator=device.type,
+        devices=1,
+        precision=choose_precision(recipe.precision, device),
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip,
+        callbacks=[] if on_terminal else [EpochLines()],
+        default_root_dir=checkpoints,
+        deterministic="warn",
+        enable_checkpointing=False,  # by Lightning's own callback
+        enable_model_summary=False,
+        enable_progress_bar=on_terminal,
+        logger=False,
+        num_sanity_val_steps=0,
+        plugins=[DirectIO()],
+        reload_dataloaders_every_n_epochs=1,  # the order of the batches is new each epoch
+        use_distributed_sampler=False,
+    )
+    try:
+        trainer.fit(module, ckpt_path=last, weights_only=True)
+    except SIGTERMException:  # left alone, it would end the process with status 0
+        sys.exit(128 + signal.SIGTERM)
+    model.load_state_dict(module.best.weights)
     if LOSSES[recipe.loss].shared_weight:
         unshare_weight(model)
     model.cpu().eval()

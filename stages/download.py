@@ -19,7 +19,10 @@ OWN = Path("data/own")
 def main() -> None:
     params = load_params().data
     entry = find_entry(params)
-    with whole_folder(Path("data/raw")) as out, tempfile.TemporaryDirectory() as temporary:
+    with (
+        whole_folder(Path("data/raw")) as out,
+        tempfile.TemporaryDirectory(dir=out) as temporary,
+    ):
         facts = {"name": Path(params.name).name, "synthetic": entry.synthetic}
         if entry.sources == [BUILTIN]:
             rows = [(review.text, review.stars) for review in demo_reviews()]

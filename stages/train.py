@@ -1,11 +1,14 @@
 """Fine-tune the encoder, and save it as a folder that transformers loads as it stands."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from ordinal.batching import Tokens
 from ordinal.calibration import calibrate
+from ordinal.checkpoints import run_key
 from ordinal.classifier import new_classifier, save_classifier, torch_network
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, whole_file, whole_folder
@@ -16,15 +19,22 @@ from stages.params import load_params
 
 ENCODER = Path("data/pretrained")
 TOKENS = Path("data/tokenized")
+PARTS = {part: TOKENS / f"{part}.parquet" for part in ("train", "validation")}
+FACTS = Path("data/raw/facts.json")
+# DVC names the project's root even to a run in a temporary copy of it: of such a run, too, the next
+# one finds the checkpoints.
+CHECKPOINTS = Path(os.environ.get("DVC_ROOT", "")) / "checkpoints"
 
 
 def main() -> None:
     recipe = load_params().train
-    facts = read_json(Path("data/raw/facts.json"))
-    train = Tokens.load(TOKENS / "train.parquet")
-    validation = Tokens.load(TOKENS / "validation.parquet")
+    facts = read_json(FACTS)
+    train, validation = (Tokens.load(path) for path in PARTS.values())
+    settings = recipe.model_dump_json(exclude={"checkpoint_every"})
+    inputs = [FACTS, *PARTS.values(), *sorted(ENCODER.iterdir())]
+    checkpoints = CHECKPOINTS / run_key(settings, inputs)
     model = new_classifier(ENCODER, facts["labels"], recipe)
-    history = fit(model, train, validation, recipe)
+    history = fit(model, train, validation, recipe, checkpoints)
     network = torch_network(model, recipe.accelerator, recipe.precision)
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
@@ -34,6 +44,7 @@ def main() -> None:
     for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
         with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
             pd.DataFrame(rows).to_csv(path, index=False)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -72,18 +72,18 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the project's files under git, as a fresh clone is: nothing has run in it."""
-    return _clone(tmp_path / "project")
+    return clone(tmp_path / "project")
 
 
 @pytest.fixture
 def small_project(tmp_path: Path, tiny_encoder: Path) -> Path:
     """The project set to the small file of reviews and the tiny encoder: a run takes seconds."""
-    return _small_clone(tmp_path / "project", tiny_encoder)
+    return small_clone(tmp_path / "project", tiny_encoder)
 
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    folder = _small_clone(tmp_path_factory.mktemp("finished") / "project", tiny_encoder)
+    folder = small_clone(tmp_path_factory.mktemp("finished") / "project", tiny_encoder)
     run = run_in(folder, "dvc", "repro")
     assert run.returncode == 0, run.stdout + run.stderr
     for command in ("add --all", "commit --quiet -m Run"):
@@ -97,7 +97,8 @@ def finished_project(tmp_path: Path, _finished: Path) -> Path:
     return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
 
 
-def _clone(folder: Path) -> Path:
+def clone(folder: Path) -> Path:
+    """Copy the project's files into `folder`, under git of its own."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for file in files.splitlines():
@@ -110,8 +111,9 @@ def _clone(folder: Path) -> Path:
     return folder
 
 
-def _small_clone(folder: Path, encoder: Path) -> Path:
-    _clone(folder)
+def small_clone(folder: Path, encoder: Path) -> Path:
+    """The same, set to the small file of reviews and the tiny encoder."""
+    clone(folder)
     write_reviews_csv(folder / "data/own/small.csv")
     shutil.copytree(encoder, folder / "data/own/tiny")
     set_params(

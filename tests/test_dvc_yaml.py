@@ -45,6 +45,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.clip": (0.5, {"train", "card"}),
     "train.precision": ("32-true", {"train", "evaluate", "card"}),
     "train.accelerator": ("cpu", {"train", "evaluate", "card"}),
+    "train.checkpoint_every": (50, {"train", "card"}),
     "evaluate.resamples": (200, {"evaluate", "card"}),
     "evaluate.coverage": (0.8, {"evaluate", "card"}),
 }

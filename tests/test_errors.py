@@ -1,0 +1,109 @@
+"""How a command ends: one line that says what to do, and never status 0 for what was not done."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, environment
+
+STOPPED = "stopped: run it again, and it goes on from what is done\n"
+FULL = "error: the disk is full: make room, then run it again, and it goes on from what is done\n"
+
+
+def run(code: str, *arguments: str) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=environment(), **pipes)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_it_says_so_and_how_to_go_on(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    code = f"""
+import time
+from ordinal.errors import report_user_errors
+from ordinal.files import Path, whole_folder
+
+with report_user_errors(), whole_folder(Path({str(tmp_path / "out")!r})):
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+    process = run(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    process.send_signal(number)
+    assert process.communicate()[1] == STOPPED
+    assert process.returncode == status
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_that_still_imports_ends_at_once_without_a_traceback() -> None:
+    code = """
+import runpy, sys, threading, time, os, signal
+class Pause:
+    def find_spec(self, name, path, target=None):
+        if name == "pandas":
+            print("importing", flush=True)
+            time.sleep(60)
+sys.meta_path.insert(0, Pause())
+sys.argv[0] = "-m"
+runpy.run_module("stages.baseline", run_name="__main__", alter_sys=True)
+"""
+    process = run(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == ""
+    assert process.returncode == -signal.SIGINT  # which a shell calls 130
+
+
+WRITERS = {
+    "a file": "path.write_bytes(bytes(1 << 20))",
+    "a table": "pd.DataFrame({'a': np.random.default_rng(0).random(1 << 17)}).to_parquet(path)",
+    "weights": "save_file({'a': torch.zeros(1 << 18)}, path)",
+    "a checkpoint": "DirectIO().save_checkpoint({'a': torch.zeros(1 << 18)}, path)",
+    "tokens": "tokenize(path.with_name('texts.parquet'), Tokenizer(WordLevel({'a': 0})), path)",
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_full_disk_is_one_clear_line_and_nothing_half_written(kind: str, tmp_path: Path) -> None:
+    """The limit of a file's size stands in for the end of the disk."""
+    code = f"""
+import resource, sys
+import numpy as np, pandas as pd, torch
+from pathlib import Path
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from ordinal.errors import report_user_errors
+from ordinal.files import whole_file
+from ordinal.tokens import tokenize
+from ordinal.training import DirectIO
+
+out = Path(sys.argv[1])
+with report_user_errors(), whole_file(out) as path:
+    texts = pd.DataFrame({{"text": ["a" * 1000] * 20000, "label": 1}})
+    texts.to_parquet(path.with_name("texts.parquet"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+    {WRITERS[kind]}
+"""
+    process = run(code, str(tmp_path / "out"))
+    assert process.communicate()[1] == FULL
+    assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_are_not_hidden() -> None:
+    code = """
+from ordinal.errors import report_user_errors
+with report_user_errors():
+    open("/nowhere/at/all")
+"""
+    process = run(code)
+    assert "FileNotFoundError" in process.communicate()[1]
+    assert process.returncode == 1
