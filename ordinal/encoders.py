@@ -8,9 +8,13 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+
 from ordinal.catalog import ENCODER_FILES, Catalog, Encoder, HubSource, WheelSource, unknown_name
-from ordinal.errors import UserError
+from ordinal.errors import UserError, shown
 from ordinal.fetch import SourceError, download, verify
+from ordinal.files import read_json
 
 
 def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path) -> None:
@@ -20,7 +24,8 @@ def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path
     with the `revision` (a full commit hash) to take.
 
     Raises:
-        UserError: there is no such encoder, or no source delivers the files expected.
+        UserError: there is no such encoder, no source delivers the files expected, or they can't
+            be used.
     """
     if name in catalog.encoders:
         _from_sources(name, catalog.encoders[name], folder)
@@ -38,6 +43,31 @@ def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path
         _from_sources(name, entry, folder)
     else:
         raise unknown_name("model.name", name, list(catalog.encoders))
+    if flaw := _flaw(folder):
+        raise UserError(f"encoder {shown(name)} can't be used: {flaw}")
+
+
+def _flaw(folder: Path) -> str | None:
+    """What keeps the files of an encoder from being loaded, as far as that is told cheaply."""
+    for file in ("config.json", "tokenizer_config.json"):
+        try:
+            content = read_json(folder / file)
+        except ValueError:
+            return f"its {file} is not JSON"
+        if not isinstance(content, dict):
+            return f"its {file} is not a JSON object"
+        if "auto_map" in content:
+            return f"its {file} asks for code of its own (auto_map), and no such code is run"
+    try:
+        with safe_open(folder / "model.safetensors", framework="numpy"):
+            pass
+    except SafetensorError as error:
+        return f"its model.safetensors is damaged ({error})"
+    try:
+        Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # noqa: BLE001, tokenizers raises nothing narrower
+        return f"its tokenizer.json is damaged ({error})"
+    return None
 
 
 def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
@@ -130,6 +160,11 @@ def _hub_encoder(name: str, revision: str) -> Encoder:
 
 def _copy(source: Path, folder: Path) -> None:
     missing = [file for file in ENCODER_FILES if not (source / file).is_file()]
+    if "model.safetensors" in missing and (source / "pytorch_model.bin").is_file():
+        raise UserError(
+            f"encoder folder {source} has its weights in a pickle (pytorch_model.bin), which can "
+            "run code and is not read: save them as model.safetensors, with save_pretrained"
+        )
     if missing:
         raise UserError(
             f"encoder folder {source} lacks {', '.join(missing)}: save it with save_pretrained"

@@ -1,6 +1,7 @@
 """The one way this project tells a user what is wrong."""
 
 import errno
+import io
 import re
 import signal
 import sys
@@ -13,6 +14,8 @@ STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}  # signals, 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CONTINUE = "run it again, and it goes on from what is done"
 
+SHOWN = 40  # characters of a value from outside that are repeated in a sentence
+
 
 class UserError(Exception):
     """A mistake the user can mend: says what is wrong, where, and what to do, in one sentence."""
@@ -22,8 +25,11 @@ class UserError(Exception):
 def report_user_errors() -> Iterator[None]:
     """End with one line on stderr, without a traceback, where the user can do something about it.
 
-    That is a `UserError` or a full disk (exit status 1), Ctrl-C (130) and SIGTERM (143).
+    That is a `UserError` or what the operating system refuses, as a full disk (exit status 1),
+    Ctrl-C (130) and SIGTERM (143).
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that lacks a character shows its code
+        sys.stdout.reconfigure(errors="backslashreplace")
     handlers = {number: signal.signal(number, _stop) for number in STOPPED}
     try:
         yield
@@ -34,16 +40,19 @@ def report_user_errors() -> Iterator[None]:
             print(f"stopped: {CONTINUE}", file=sys.stderr)
         raise
     except Exception as error:
-        if not _no_space(error):
+        if _no_space(error):
+            _fail(f"the disk is full: make room, then {CONTINUE}")
+        if not isinstance(error, OSError):
             raise
-        _fail(f"the disk is full: make room, then {CONTINUE}")
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}")
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def _fail(reason: str) -> NoReturn:
-    print(f"error: {reason}", file=sys.stderr)
+    print(f"error: {_printable(reason)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -59,3 +68,17 @@ def _no_space(error: BaseException | None) -> bool:
     told = re.search(r"\(os error (\d+)\)", str(error))  # safetensors has errors of its own
     number = int(told[1]) if told else getattr(error, "errno", None)
     return number in NO_SPACE or _no_space(error.__cause__ or error.__context__)
+
+
+def shown(value: object) -> str:
+    """A value from outside as it may stand in a sentence: in quotes, short, and on one line."""
+    text = str(value)
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
+
+
+def _printable(sentence: str) -> str:
+    """Without what could break the line or steer the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in sentence
+    )

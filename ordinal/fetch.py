@@ -6,17 +6,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import BaseAdapter
 from tqdm import tqdm
-from urllib3.exceptions import ReadTimeoutError
 
 from ordinal.catalog import BUILTIN, DataSet
 from ordinal.errors import UserError
-from ordinal.files import BLOCK, git_blob_id, sha256
+from ordinal.files import BLOCK, git_blob_id, is_html, sha256
 
 TRIES = 3
 FIRST_PAUSE = 1.0  # seconds; doubled after each try
 TIMEOUT = (10, 60)  # seconds to connect, and between two packets
+SLOWEST = 1000  # bytes a second on average: what takes longer than a timeout may not be slower
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -59,7 +60,7 @@ def find_data(entry: DataSet, folder: Path) -> Path:
 def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
     """Stream `url` into `path`, over https only (or http on loopback), redirects included.
 
-    A broken connection and a server's error are tried again, after a pause.
+    A connection that breaks or only drips, and a server's error, are tried again, after a pause.
 
     Raises:
         SourceError: with the reason, after the last try.
@@ -76,8 +77,10 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
                     break
             except requests.exceptions.InvalidSchema as error:
                 raise SourceError(f"refused, since it is not https ({error})") from None
-            except requests.RequestException as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 failure = SourceError(_reason(error))
+            except SourceError as error:
+                failure = error
     path.unlink(missing_ok=True)
     raise failure
 
@@ -97,24 +100,33 @@ def _stream(
 ) -> None:
     with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
         response.raise_for_status()
-        size = int(response.headers.get("content-length", 0)) or None
         # disable=None: no bar where there is no terminal.
         with (
-            tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None) as bar,
+            tqdm(
+                total=response.raw.length_remaining,
+                unit="B",
+                unit_scale=True,
+                desc=path.name,
+                disable=None,
+            ) as bar,
             path.open("wb") as file,
         ):
-            for block in response.iter_content(BLOCK):
+            started = time.monotonic()
+            # read1, because read waits for the whole block, however slowly it comes.
+            while block := response.raw.read1(BLOCK, decode_content=True):
                 file.write(block)
                 bar.update(len(block))
+                seconds = time.monotonic() - started
+                if seconds > TIMEOUT[1] and file.tell() < SLOWEST * seconds:
+                    raise SourceError(f"slower than {SLOWEST} bytes a second")
 
 
-def _reason(error: requests.RequestException) -> str:
-    # In the middle of a file, requests hides a timeout in an error of the connection.
-    if isinstance(error, requests.Timeout) or isinstance(error.__context__, ReadTimeoutError):
+def _reason(error: requests.RequestException | urllib3.exceptions.HTTPError) -> str:
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         return "no secure connection (does this machine trust the server's certificate?)"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, urllib3.exceptions.HTTPError):
         return "the connection broke off in the middle of the file"
     return "could not be reached"
 
@@ -128,9 +140,7 @@ def verify(path: Path, checksum: str) -> None:
     kind, expected = checksum.split(":")
     actual = {"sha256": sha256, "git-blob": git_blob_id}[kind](path)
     if actual != expected:
-        with path.open("rb") as file:
-            start = file.read(256).lstrip().lower()
-        page = ", an HTML page" if start.startswith((b"<!doctype html", b"<html")) else ""
+        page = ", an HTML page" if is_html(path) else ""
         raise SourceError(
             f"not the file expected{page} ({kind} {actual[:12]}…, not {expected[:12]}…)"
         )

@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ordinal.errors import UserError
+
 BLOCK = 1 << 20
 DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
 
@@ -68,6 +72,23 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file of the project's.
+
+    Raises:
+        UserError: it is missing or not valid.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run this from the project's root") from None
+    except RecursionError:
+        raise UserError(f"{path} is not valid YAML: it is nested too deeply") from None
+    # Of what looks like a date, a number or a tag and is none, PyYAML fails in any of these ways.
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -84,3 +105,10 @@ def git_blob_id(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def is_html(path: Path) -> bool:
+    """Whether a file is a web page, by its beginning: what many servers send for any other file."""
+    with path.open("rb") as file:
+        start = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html"))

@@ -15,8 +15,9 @@ from ordinal.catalog import DataSet
 from ordinal.errors import UserError
 from ordinal.files import sha256
 from ordinal.guess import as_label, guess_columns, number_of
-from ordinal.reviews import is_blank, label_key, read_table
+from ordinal.reviews import is_blank, label_key
 from ordinal.split import fingerprint
+from ordinal.tables import read_table
 
 NOT_STATED = "not stated"
 MAX_CLASSES = 1000

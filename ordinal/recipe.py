@@ -1,8 +1,8 @@
 """How a model is trained: every choice of the training run in one typed object."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LossName = Literal["corn", "coral", "cross_entropy", "oll", "mll", "emd", "sord"]
 ClassWeights = Literal["none", "balanced"]
@@ -12,10 +12,21 @@ Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 
 
-class Recipe(BaseModel):
-    """The `train` section of params.yaml. Text such as `3e-05` is read as the number it means."""
+class Section(BaseModel):
+    """Unknown keys are refused; text such as `3e-05` (PyYAML reads it so) becomes a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # left alone, it would be read as the number 1 or 0
+            raise ValueError(f"it is {str(value).lower()}, but nothing here is true or false")
+        return value
+
+
+class Recipe(Section):
+    """The `train` section of params.yaml."""
 
     loss: LossName = "corn"
     """How the ordinal problem is put to the network."""

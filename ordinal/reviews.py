@@ -1,9 +1,8 @@
-"""Read labelled reviews from any table, check every row, and write them in one clean form."""
+"""Check every row of a table of labelled reviews, and write them in one clean form."""
 
-import zipfile
-import zlib
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,83 +10,46 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.errors import UserError
+from ordinal.errors import UserError, shown
+from ordinal.tables import read_table
 
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
-PIECE = 50_000  # rows in memory at once
-
-
-def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator[pd.DataFrame]:
-    """Read CSV, TSV (also .gz, .zip), JSON Lines or Parquet in pieces of at most `PIECE` rows.
-
-    None stands for all columns. Errors call the file `name`, since `path` may be a temporary one.
-
-    Raises:
-        UserError: the file can't be read as its name says, or lacks one of `columns`.
-    """
-    kind = path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
-    if kind not in ("csv", "tsv", "jsonl", "parquet"):
-        raise UserError(
-            f"{name}: not a kind of file that is read: use .csv, .tsv, .jsonl or .parquet"
-        )
-    try:
-        for piece in _pieces(path, kind):
-            for column in columns or ():
-                if column not in piece.columns:
-                    has = ", ".join(f"'{name}'" for name in piece.columns[:20])
-                    raise UserError(f"{name}: no column '{column}'; it has {has}")
-            yield piece if columns is None else piece[list(columns)]
-    except (
-        ValueError,
-        OSError,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        pa.ArrowException,
-    ) as error:
-        reason = str(error).partition("\n")[0].rstrip(". ")
-        raise UserError(f"{name}: can't be read as {kind}: {reason}") from None
-
-
-def _pieces(path: Path, kind: str) -> Iterable[pd.DataFrame]:
-    if kind == "parquet":
-        return (batch.to_pandas() for batch in pq.ParquetFile(path).iter_batches(PIECE))
-    if kind == "jsonl":
-        return pd.read_json(path, lines=True, chunksize=PIECE, dtype=False)
-    # Everything as text: a review "NA" or "1.0" is a text, and labels are compared by value below.
-    return pd.read_csv(
-        path,
-        sep="\t" if kind == "tsv" else ",",
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-        chunksize=PIECE,
-        skip_blank_lines=False,
-    )
+MAX_CLASSES = 1000  # a column of more different values is hardly one of labels
 
 
 def infer_labels(path: Path, column: str) -> list[int]:
     """The whole numbers in a label column, in ascending order.
 
     Raises:
-        UserError: some are not whole numbers, so that their order is not known.
+        UserError: a label is not a whole number, so that the order is not known, or there are too
+            few or too many.
     """
-    keys: set[str] = set()
+    labels: set[int] = set()
+    rows = 0
     for piece in read_table(path, [column], str(path)):
-        keys.update(label_key(value) for value in piece[column] if not is_blank(value))
-    try:
-        labels = sorted(int(key) for key in keys)
-    except ValueError:
-        raise UserError(
-            f"{path}: the order of the labels {', '.join(sorted(keys)[:10])} is not known: "
-            "list them from lowest to highest in an entry of data/catalog.yaml, which "
-            "`ordinal new-data` writes"
-        ) from None
+        for value in piece[column]:
+            rows += 1
+            if is_blank(value):
+                continue
+            try:
+                labels.add(int(label_key(value)))
+            except ValueError:
+                raise UserError(
+                    f"{_row(str(path), rows)}: label {shown(value)} is not a whole number, so that "
+                    "the order of the labels is not known: list them from lowest to highest in an "
+                    "entry of data/catalog.yaml, which `ordinal new-data` writes"
+                ) from None
+        if len(labels) > MAX_CLASSES:
+            raise UserError(
+                f"{path}: column {shown(column)} has more than {MAX_CLASSES} different values: "
+                "set data.label to the column of the labels"
+            )
+    if rows == 0:
+        raise UserError(f"{path} has no rows, only a header at most")
     if len(labels) < 2:
-        raise UserError(
-            f"{path}: column '{column}' has {len(labels)} classes: at least 2 are needed"
-        )
-    return labels
+        has = f"the label {labels.pop()} alone" if labels else "no label"
+        raise UserError(f"{path}: column {shown(column)} has {has}: at least 2 are needed")
+    return sorted(labels)
 
 
 def write_reviews(
@@ -101,7 +63,8 @@ def write_reviews(
     Returns the row counts, for the record.
 
     Raises:
-        UserError: a text or a label is missing, or a label is not one of `labels`.
+        UserError: a text is missing or can't be one, a label is missing or not one of `labels`,
+            or one of `labels` has no row.
     """
     classes = {label_key(label): index for index, label in enumerate(labels)}
     counts: Counter[int] = Counter()
@@ -111,20 +74,20 @@ def write_reviews(
             texts, indices = [], []
             for text, value in piece.itertuples(index=False, name=None):
                 rows += 1
-                where = f"{source}: row {rows} (the header not counted)"
                 if is_blank(text) and is_blank(value):
                     blank += 1
                     continue
-                if is_blank(text) or not isinstance(text, str):
-                    raise UserError(
-                        f"{where}: column '{piece.columns[0]}' has no text: fill or remove it"
-                    )
+                if flaw := _flaw(text):
+                    column = shown(piece.columns[0])
+                    raise UserError(f"{_row(source, rows)}: column {column} {flaw}")
                 index = classes.get(label_key(value))
                 if index is None:
-                    shown = "is empty" if is_blank(value) else f"'{value}' is not a known label"
-                    known = ", ".join(str(label) for label in labels)
+                    column = shown(piece.columns[1])
+                    wrong = (
+                        "is empty" if is_blank(value) else f"{shown(value)} is not a known label"
+                    )
                     raise UserError(
-                        f"{where}: column '{piece.columns[1]}' {shown}; known are {known}"
+                        f"{_row(source, rows)}: column {column} {wrong}; known are {_few(labels)}"
                     )
                 texts.append(text)
                 indices.append(index)
@@ -132,6 +95,13 @@ def write_reviews(
             writer.write_table(
                 pa.table([pa.array(texts, pa.string()), pa.array(indices, pa.int32())], SCHEMA)
             )
+    if rows == blank:
+        raise UserError(f"{source} has no row with a text and a label")
+    if missing := [label for index, label in enumerate(labels) if not counts[index]]:
+        raise UserError(
+            f"{source}: no row has the label {_few(missing)}: add such rows, or take it out of the "
+            "labels in data/catalog.yaml"
+        )
     return {
         "rows": rows - blank,
         "rows_per_label": {str(label): counts[index] for index, label in enumerate(labels)},
@@ -141,7 +111,9 @@ def write_reviews(
 
 def is_blank(value: object) -> bool:
     """Whether a cell holds nothing: missing, NaN, or white space alone."""
-    return value is None or value != value or (isinstance(value, str) and not value.strip())
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def label_key(value: object) -> str:
@@ -152,3 +124,25 @@ def label_key(value: object) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else text
+
+
+def _flaw(text: object) -> str | None:
+    """What keeps a cell from being a review's text."""
+    if is_blank(text) or not isinstance(text, str):
+        return "has no text: fill or remove it"
+    if "\0" in text:
+        return "has a NUL character: remove it"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "has half of a surrogate pair, which is no character: remove it"
+    return None
+
+
+def _row(source: str, number: int) -> str:
+    return f"{source}: row {number} (the header not counted)"
+
+
+def _few(labels: Sequence[int | str]) -> str:
+    """At most ten of the labels, as a list in words."""
+    return ", ".join(str(label) for label in labels[:10]) + (", …" if len(labels) > 10 else "")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ordinal.errors import UserError
 from ordinal.files import DIGITS, whole_file
 from ordinal.predictor import Prediction, Predictor
-from ordinal.reviews import read_table
+from ordinal.tables import read_table
 
 PIECE = 2048  # texts in memory at once, sorted by length together
 

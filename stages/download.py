@@ -10,7 +10,8 @@ from ordinal.demo import demo_reviews
 from ordinal.errors import UserError, report_user_errors
 from ordinal.fetch import find_data
 from ordinal.files import sha256, whole_folder, write_json
-from ordinal.reviews import infer_labels, read_table, write_reviews
+from ordinal.reviews import infer_labels, write_reviews
+from ordinal.tables import read_table
 from stages.params import Data, load_params
 
 OWN = Path("data/own")

@@ -1,20 +1,15 @@
 """params.yaml, typed: one model for the whole file, so that a typing error never runs unnoticed."""
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ordinal.errors import UserError
-from ordinal.recipe import Recipe
-
-
-class Section(BaseModel):
-    """Unknown keys are refused; text such as `3e-05` (PyYAML reads it so) becomes a number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from ordinal.errors import UserError, shown
+from ordinal.files import read_yaml
+from ordinal.recipe import Recipe, Section
 
 
 class Data(Section):
@@ -24,6 +19,12 @@ class Data(Section):
     """Column of the text, if `name` is a path."""
     label: str | None = None
     """Column of the label, if `name` is a path."""
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        if self.text is not None and self.text == self.label:
+            raise ValueError(f"{shown(self.text)} can't be both the text and the label")
+        return self
 
 
 class Model(Section):
@@ -77,12 +78,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UserError: the file is missing, is not YAML, or a key is unknown or has a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run this from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path)
     try:
         return Params.model_validate(content)
     except ValidationError as error:
@@ -99,7 +95,9 @@ def _first_complaint(error: ValidationError) -> str:
         return f"{where} is not a parameter; {hint}"
     if complaint["type"] == "value_error":
         return f"{where}: {complaint['ctx']['error']}"
-    return f"{where} is {complaint['input']!r}: {complaint['msg'][0].lower()}{complaint['msg'][1:]}"
+    message = complaint["msg"]
+    given = reprlib.repr(complaint["input"])  # of what may be a megabyte, or hold itself
+    return f"{where} is {given}: {message[0].lower()}{message[1:]}"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:

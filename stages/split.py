@@ -12,6 +12,7 @@ from ordinal.split import PARTS, count_leaks, fingerprint, hash_split, shuffle_s
 from stages.params import load_params
 
 PIECE = 50_000  # rows in memory at once
+NEEDED = {"train": 1, "validation": 1, "test": 2}  # rows; one alone has no interval
 
 
 def main() -> None:
@@ -28,8 +29,10 @@ def main() -> None:
     else:
         parts = shuffle_split(len(prints), shares, params.seed)
     sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
-    if empty := [part for part, size in sizes.items() if size == 0]:
-        raise UserError(f"{len(prints)} reviews are too few: no row is left for {', '.join(empty)}")
+    if short := [f"{size} for {part}" for part, size in sizes.items() if size < NEEDED[part]]:
+        raise UserError(
+            f"{len(prints)} reviews are too few to split so: that leaves {' and '.join(short)}"
+        )
 
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
     with whole_folder(Path("data/split")) as out:

@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from ordinal.errors import UserError
-from ordinal.reviews import infer_labels, read_table, write_reviews
+from ordinal.reviews import infer_labels, write_reviews
+from ordinal.tables import read_table
 
 ROWS = [("Lovely, quiet room", 5), ("NA", 1), ("Il y a «mieux»\nailleurs 🙂", 3)]
 STARS = [1, 2, 3, 4, 5]
 
 
-def convert(source: Path, out: Path, labels: list[int | str] | None = None) -> dict[str, object]:
-    labels = labels or STARS
+def convert(source: Path, out: Path, labels: list[int | str]) -> dict[str, object]:
     return write_reviews(
         read_table(source, ["review", "stars"], source.name), labels, out, source.name
     )
@@ -33,26 +33,26 @@ def test_every_kind_of_file_gives_the_same_reviews(name: str, tmp_path: Path) ->
         table.to_parquet(path)
     else:
         table.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
-    facts = convert(path, tmp_path / "out.parquet")
+    facts = convert(path, tmp_path / "out.parquet", [1, 3, 5])
     written = pq.read_table(tmp_path / "out.parquet").to_pylist()
-    assert written == [{"text": text, "label": stars - 1} for text, stars in ROWS]
-    assert facts["rows_per_label"] == {"1": 1, "2": 0, "3": 1, "4": 0, "5": 1}
+    assert written == [{"text": text, "label": stars // 2} for text, stars in ROWS]
+    assert facts["rows_per_label"] == {"1": 1, "3": 1, "5": 1}
 
 
 def test_labels_are_matched_by_value_and_may_be_words(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
-    path.write_text("review,stars\na,4.0\nb, 4\nc,04\n")
-    convert(path, tmp_path / "out.parquet")
-    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [3, 3, 3]
-    path.write_text("review,stars\na,good\nb,bad\n")
+    path.write_text("review,stars\na,4.0\nb, 4\nc,04\nd,2\n")
+    convert(path, tmp_path / "out.parquet", [2, 4])
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [1, 1, 1, 0]
+    path.write_text("review,stars\na,good\nb,bad\nc,fair\n")
     convert(path, tmp_path / "out.parquet", ["bad", "fair", "good"])
-    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [2, 0]
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [2, 0, 1]
 
 
 def test_rows_with_neither_text_nor_label_are_dropped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text("review,stars\nfine,4\n,\n  ,\nbad,1\n")
-    facts = convert(path, tmp_path / "out.parquet")
+    facts = convert(path, tmp_path / "out.parquet", [1, 4])
     assert facts["rows"] == 2
     assert facts["dropped"] == {"blank rows": 2}
 
@@ -68,15 +68,22 @@ def test_rows_with_neither_text_nor_label_are_dropped_and_counted(tmp_path: Path
         ("review,stars\nfine,6\n", "'6' is not a known label; known are 1, 2, 3, 4, 5"),
         ("review,stars\nfine,4.5\n", "'4.5' is not a known label"),
         ("text,stars\nfine,4\n", "no column 'review'; it has 'text', 'stars'"),
-        ("", "can't be read as csv: No columns to parse from file"),
-        ('review,stars\n"never closed,4\n', "can't be read as csv"),
+        ("", "can't be read as csv: it is empty"),
+        (
+            'review,stars\nfine,4\n"two\nlines",4\n"never closed,4\n',
+            "in row 3 (the header not counted) a quotation mark is opened, not closed",
+        ),
+        (
+            'review,stars\nfine,4\n"two\nlines",4\nfine, thanks,4\n',
+            "row 3 (the header not counted) has 3 columns, the header 2",
+        ),
     ],
 )
 def test_bad_rows_are_named(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text(content)
     with pytest.raises(UserError) as raised:
-        convert(path, tmp_path / "out.parquet")
+        convert(path, tmp_path / "out.parquet", STARS)
     assert message in str(raised.value)
     assert "r.csv" in str(raised.value)
 
@@ -84,7 +91,6 @@ def test_bad_rows_are_named(content: str, message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("r.csv", b"review,stars\n\xff\xfe,4\n"),
         ("r.csv.gz", b"no gzip"),
         ("r.parquet", b"no parquet"),
     ],
@@ -94,12 +100,12 @@ def test_bytes_that_are_not_what_the_name_says_are_refused(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match="can't be read as"):
-        convert(tmp_path / name, tmp_path / "out.parquet")
+        convert(tmp_path / name, tmp_path / "out.parquet", STARS)
 
 
 def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"use \.csv, \.tsv, \.jsonl or \.parquet"):
-        convert(tmp_path / "r.xlsx", tmp_path / "out.parquet")
+        convert(tmp_path / "r.xlsx", tmp_path / "out.parquet", STARS)
 
 
 def test_whole_numbers_are_labels_in_their_order_and_words_must_be_listed(tmp_path: Path) -> None:
