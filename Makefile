@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test test-faults lint lock bench pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test test-fuzz test-faults reliability lint lock bench pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ test: $(READY) ## run all tests
 
 test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: takes hours
 	@$(BIN)/python -m tests.faults
+
+test-fuzz: $(READY) ## feed 25,000 new damaged tables and parameter files to what reads them
+	@FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
+
+reliability: $(READY) ## write the tables of docs/reliability.md anew, from the cases of the tests
+	@$(BIN)/python -m tests.bad_input
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check

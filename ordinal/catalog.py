@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from ordinal.errors import UserError, shown
+from ordinal.errors import UserError, place, shown
 from ordinal.files import read_yaml
 
 BUILTIN = "builtin"
@@ -51,7 +51,7 @@ class DataSet(_Entry):
                 "give a checksum (sha256:… or git-blob:…), or set allow_unpinned: true"
             )
         if unnamed := [url for url in self.sources if url.endswith("/")]:
-            raise ValueError(f"source {unnamed[0]} names no file")
+            raise ValueError(f"source {shown(unnamed[0])} names no file")
         if len({str(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
         if self.text == self.label:
@@ -110,10 +110,8 @@ def load_catalog(path: Path) -> Catalog:
         return Catalog.model_validate(content)
     except ValidationError as error:
         complaint = error.errors()[0]
-        where = ".".join(str(part) for part in complaint["loc"]) or "the file"
-        raise UserError(
-            f"{path}: {where}: {complaint['msg'].removeprefix('Value error, ')}"
-        ) from None
+        message = complaint["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path}: {place(complaint['loc'])}: {message}") from None
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UserError:

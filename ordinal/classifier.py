@@ -56,7 +56,9 @@ def load_classifier(folder: Path) -> PreTrainedModel:
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")
-    if "ordinal" not in read_json(folder / "config.json"):
+    with _loading(folder):
+        ours = "ordinal" in read_json(folder / "config.json")
+    if not ours:
         raise UserError(f"{folder} was not trained by this project: its config has no 'ordinal'")
     model = _from_pretrained(folder)
     model.eval()

@@ -147,6 +147,21 @@ def study(
 
 
 @app.command()
+def verify_cache() -> None:
+    """Hash all objects of DVC's cache, and put the damaged ones aside, for DVC to replace."""
+    from ordinal.cache import put_damaged_aside
+
+    with report_user_errors():
+        objects, damaged = put_damaged_aside()
+        if damaged:
+            raise UserError(
+                f"{len(damaged)} of the cache's {objects} objects were damaged, and now lie in "
+                f"{damaged[0].parent}: `dvc repro` makes them anew, `dvc pull --force` fetches them"
+            )
+        print(f"The cache's {objects} objects are whole.")
+
+
+@app.command()
 def new_data(
     file: Annotated[
         Path, typer.Argument(help="CSV or TSV (also .gz, .zip), JSON Lines or Parquet.")

@@ -5,7 +5,7 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +73,14 @@ def _no_space(error: BaseException | None) -> bool:
 def shown(value: object) -> str:
     """A value from outside as it may stand in a sentence: in quotes, short, and on one line."""
     text = str(value)
-    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
+    quoted = repr(text[:SHOWN])
+    whole = len(text) <= SHOWN and len(quoted) <= SHOWN + 2
+    return quoted if whole else f"{quoted[:SHOWN]}…{quoted[0]}"
+
+
+def place(location: Iterable[int | str]) -> str:
+    """Where in a YAML file a value stands: its keys, shortened, with dots between them."""
+    return ".".join(str(key)[:SHOWN] for key in location) or "the file"
 
 
 def _printable(sentence: str) -> str:

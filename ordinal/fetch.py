@@ -77,7 +77,8 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
                     break
             except requests.exceptions.InvalidSchema as error:
                 raise SourceError(f"refused, since it is not https ({error})") from None
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            # ValueError: it redirects to what is no address.
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
                 failure = SourceError(_reason(error))
             except SourceError as error:
                 failure = error
@@ -121,13 +122,15 @@ def _stream(
                     raise SourceError(f"slower than {SLOWEST} bytes a second")
 
 
-def _reason(error: requests.RequestException | urllib3.exceptions.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
         return "no secure connection (does this machine trust the server's certificate?)"
     if isinstance(error, urllib3.exceptions.HTTPError):
         return "the connection broke off in the middle of the file"
+    if isinstance(error, requests.TooManyRedirects | ValueError):
+        return "it redirects to nowhere"
     return "could not be reached"
 
 

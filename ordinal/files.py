@@ -86,7 +86,8 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not valid YAML: it is nested too deeply") from None
     # Of what looks like a date, a number or a tag and is none, PyYAML fails in any of these ways.
     except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError) as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split())[:300]  # it may quote a word of a megabyte
+        raise UserError(f"{path} is not valid YAML: {reason}") from None
 
 
 def sha256(path: Path) -> str:

@@ -125,7 +125,9 @@ def _json_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
             continue
         try:
             row = json.loads(text, object_pairs_hook=_object)
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            raise ValueError(f"line {number} is nested too deeply") from None
+        except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
         if not isinstance(row, dict):
             raise ValueError(f"line {number} is not an object in braces")

@@ -43,8 +43,8 @@ def main() -> None:
             metrics[part] = for_json(all_metrics(labels, predicted, probabilities))
             table = pd.read_parquet(f"data/split/{part}.parquet", columns=["row"])
             table = table.assign(label=labels, predicted=predicted, low=low, high=high)
-            table[[f"p_{name}" for name in names]] = probabilities
-            table.to_parquet(out / f"{part}.parquet", index=False)
+            chances = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in names])
+            pd.concat([table, chances], axis=1).to_parquet(out / f"{part}.parquet", index=False)
 
     # The last part is the test: what follows speaks of it alone.
     stages = {"before": uncalibrated, "after": probabilities}

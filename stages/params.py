@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ordinal.errors import UserError, shown
+from ordinal.errors import UserError, place, shown
 from ordinal.files import read_yaml
 from ordinal.recipe import Recipe, Section
 
@@ -87,12 +87,14 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 def _first_complaint(error: ValidationError) -> str:
     complaint = error.errors()[0]
-    where = ".".join(str(part) for part in complaint["loc"]) or "the file"
+    where = place(complaint["loc"])
     if complaint["type"] == "extra_forbidden":
         known = _keys_beside(complaint["loc"])
         close = difflib.get_close_matches(str(complaint["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
         return f"{where} is not a parameter; {hint}"
+    if complaint["type"] == "missing":
+        return f"{where} is missing"
     if complaint["type"] == "value_error":
         return f"{where}: {complaint['ctx']['error']}"
     message = complaint["msg"]

@@ -31,7 +31,8 @@ def main() -> None:
     sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
     if short := [f"{size} for {part}" for part, size in sizes.items() if size < NEEDED[part]]:
         raise UserError(
-            f"{len(prints)} reviews are too few to split so: that leaves {' and '.join(short)}"
+            f"of {len(prints)} reviews this split leaves {' and '.join(short)}: add other reviews, "
+            "or change split in params.yaml"
         )
 
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])

@@ -39,11 +39,14 @@ def write_reviews_csv(path: Path, rows: int = 120, seed: int = 0) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+def save_tiny_encoder(folder: Path) -> Path:
     """A BERT of 2 layers of width 16 with random weights, saved as the hub would have it."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, set_seed
 
-    folder = tmp_path_factory.mktemp("tiny")
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*special, *WORDS, "room", "bed", "staff", "the", "was", *"0123456789"]
     words += [f"##{digit}" for digit in "0123456789"]
@@ -83,7 +86,12 @@ def small_project(tmp_path: Path, tiny_encoder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    folder = small_clone(tmp_path_factory.mktemp("finished") / "project", tiny_encoder)
+    return finish_small_project(tmp_path_factory.mktemp("finished"), tiny_encoder)
+
+
+def finish_small_project(folder: Path, encoder: Path) -> Path:
+    """A small project in which the pipeline has run, and its results are committed."""
+    folder = small_clone(folder / "project", encoder)
     run = run_in(folder, "dvc", "repro")
     assert run.returncode == 0, run.stdout + run.stderr
     for command in ("add --all", "commit --quiet -m Run"):
@@ -93,7 +101,7 @@ def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
 
 @pytest.fixture
 def finished_project(tmp_path: Path, _finished: Path) -> Path:
-    """A copy of a small project in which the pipeline has run, and its results are committed."""
+    """A copy of what `finish_small_project` makes."""
     return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
 
 

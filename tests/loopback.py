@@ -1,10 +1,11 @@
 """A web server on this machine that answers as it is told to, and remembers what it was asked."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from time import sleep
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Answer:
     """How many bytes of the body are sent; None sends all."""
     then_waits: bool = False
     """Whether it then keeps the connection open, silent, until the client gives up."""
+    drips: bool = False
+    """Whether the body is sent byte by byte, fifty a second."""
 
 
 class Loopback(ThreadingHTTPServer):
@@ -49,7 +52,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         answer = self._send_head()
-        self.wfile.write(answer.body[: answer.sends])
+        body = answer.body[: answer.sends]
+        if answer.drips:
+            with suppress(ConnectionError):  # the client has had enough
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    sleep(0.02)
+        else:
+            self.wfile.write(body)
         if answer.then_waits:
             self.connection.recv(1)
 
