@@ -50,8 +50,9 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
 	  --output-file requirements.lock pyproject.toml
 
-bench: $(READY) ## measure what `dvc repro` costs when nothing is to be done
+bench: $(READY) ## measure an idle `dvc repro`, and predictions against a transformers pipeline
 	@$(BIN)/python -m benchmarks.idle
+	@$(BIN)/python -m benchmarks.prediction
 
 BASE ?= main
 pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BASE (main)

@@ -28,6 +28,7 @@ from ordinal.summary import (
     results_table,
 )
 
+AGAIN = "run it again"
 CATALOG = Path("data/catalog.yaml")
 OWN = Path("data/own")
 
@@ -44,7 +45,7 @@ def results(
     project: Annotated[Path, typer.Argument(help="The project's root.")] = Path(),
 ) -> None:
     """Show the model beside the baselines, on the test rows."""
-    with report_user_errors():
+    with report_user_errors(AGAIN):
         try:
             metrics = read_json(project / "metrics/metrics.json")
         except FileNotFoundError as error:
@@ -60,7 +61,7 @@ def report(
     from ordinal.report import report as page
     from ordinal.run import read_run
 
-    with report_user_errors():
+    with report_user_errors(AGAIN):
         text = page(read_run(Path()))
         try:
             with whole_file(out) as path:
@@ -86,7 +87,7 @@ def compare(
     from ordinal.comparison import compare as compare_predictions
     from ordinal.experiments import predictions
 
-    with report_user_errors():
+    with report_user_errors(AGAIN):
         differences = compare_predictions(predictions(first), predictions(second), resamples)
         if as_json:
             rows = {name: for_json(asdict(figures)) for name, figures in differences.items()}
@@ -151,7 +152,7 @@ def verify_cache() -> None:
     """Hash all objects of DVC's cache, and put the damaged ones aside, for DVC to replace."""
     from ordinal.cache import put_damaged_aside
 
-    with report_user_errors():
+    with report_user_errors(AGAIN):
         objects, damaged = put_damaged_aside()
         if damaged:
             raise UserError(
@@ -188,7 +189,7 @@ def new_data(
     from ordinal.guess import order_of
     from ordinal.new_data import inspect, parse_labels, propose, worries
 
-    with report_user_errors():
+    with report_user_errors(AGAIN):
         name = name or name_for(file)
         refuse_name(name, CATALOG)
         facts = inspect(file, text, label)
@@ -240,7 +241,7 @@ def predict(
     """Predict labels: each with its interval, and the calibrated probability of every label."""
     from ordinal import streaming
 
-    with report_user_errors(), _model(model) as path, streaming.table_writer(out) as write:
+    with report_user_errors(AGAIN), _model(model) as path, streaming.table_writer(out) as write:
         if text and len(texts or []) != 1:
             raise UserError("--text names the column of one file: give that file")
         if text and texts:
@@ -270,7 +271,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
 ) -> None:
     """Show a page to try the model on, with a JSON API, until Ctrl-C."""
-    with report_user_errors(), _model(model) as path:
+    with report_user_errors(AGAIN), _model(model) as path:
         try:
             from ordinal import server
         except ModuleNotFoundError as error:
@@ -306,7 +307,7 @@ def onnx(
     from ordinal.batching import Tokens
     from ordinal.onnx_file import compare_forms, export_onnx, quantize_onnx
 
-    with report_user_errors(), _model(model) as path:
+    with report_user_errors(AGAIN), _model(model) as path:
         if out.suffix != ".onnx":
             raise UserError(f"--out {out}: the name has to end in .onnx")
         forms = {"the model": path, out.name: out}
@@ -332,7 +333,7 @@ def push_to_hub(
     """Upload a model to the model hub, with its model card."""
     from ordinal import experiments, hub
 
-    with report_user_errors(), _model(model) as path:
+    with report_user_errors(AGAIN), _model(model) as path:
         revision = experiments.WORKSPACE if Path(model) == path else model
         card = experiments.model_card(revision)
         print(hub.push_to_hub(path, card, repository, private=private))

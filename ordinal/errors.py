@@ -12,8 +12,8 @@ from typing import NoReturn
 
 STOPPED: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}  # signals, exit statuses
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CONTINUE = "run it again, and it goes on from what is done"
 
+CONTINUE = "run it again, and it goes on from what is done"
 SHOWN = 40  # characters of a value from outside that are repeated in a sentence
 
 
@@ -22,11 +22,11 @@ class UserError(Exception):
 
 
 @contextmanager
-def report_user_errors() -> Iterator[None]:
+def report_user_errors(then: str = CONTINUE) -> Iterator[None]:
     """End with one line on stderr, without a traceback, where the user can do something about it.
 
     That is a `UserError` or what the operating system refuses, as a full disk (exit status 1),
-    Ctrl-C (130) and SIGTERM (143).
+    Ctrl-C (130) and SIGTERM (143); `then` is what the user can do about being stopped.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # a locale that lacks a character shows its code
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -37,11 +37,11 @@ def report_user_errors() -> Iterator[None]:
         _fail(str(error))
     except SystemExit as stop:
         if stop.code in STOPPED.values():
-            print(f"stopped: {CONTINUE}", file=sys.stderr)
+            print(f"stopped: {then}", file=sys.stderr)
         raise
     except Exception as error:
         if _no_space(error):
-            _fail(f"the disk is full: make room, then {CONTINUE}")
+            _fail(f"the disk is full: make room, then {then}")
         if not isinstance(error, OSError):
             raise
         where = f"{error.filename}: " if error.filename else ""

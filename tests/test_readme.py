@@ -18,6 +18,13 @@ def test_the_table_of_the_readme_is_that_of_the_committed_metrics(project: Path)
     assert "\n".join(shown).strip("\n") in text
 
 
+def test_the_python_of_the_readme_runs(finished_project: Path) -> None:
+    [script] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    run = run_in(finished_project, "python", "-c", script)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[0] in {"1", "2", "3", "4", "5"}
+
+
 def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
     (finished_project / "reviews.txt").write_text("the room was superb\nawful bed\n")

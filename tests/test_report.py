@@ -426,9 +426,9 @@ def test_what_would_make_the_headline_mislead_stands_beside_it(run: Run) -> None
     assert "The data is synthetic." in doubtful
     assert "(120 synthetic reviews in all)" in doubtful
     assert "7 of the test rows have the text of a row that was trained on" in doubtful
-    assert "It is not clearly better than TF-IDF, which is off by 0.5000" in doubtful
-    assert "than median" not in doubtful
-    assert "It is worse than TF-IDF" in with_facts(run, 0.7, synthetic=False, leaked=0)
+    assert "It is not clearly better than the TF-IDF baseline, which is off by 0.5000" in doubtful
+    assert "than the median" not in doubtful
+    assert "It is worse than the TF-IDF baseline" in with_facts(run, 0.7, synthetic=False, leaked=0)
 
 
 def points(svg: str) -> Iterator[tuple[float, float]]:
