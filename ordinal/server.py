@@ -179,4 +179,6 @@ def _sentence(error: RequestValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return f"the body is not JSON: {first['ctx']['error']}"
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    place = first["loc"]
+    where = f"text {place[2] + 1}" if len(place) > 2 else ".".join(place)
+    return f"{where}: {first['msg']}"
