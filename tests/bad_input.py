@@ -547,7 +547,7 @@ def meet(case: Case, project: Path, server: Loopback) -> str:
         assert done.stderr.endswith("\n")
         assert done.stderr[:-1].isprintable(), "not one line"
         said = done.stderr.strip().replace(server.url, "http://127.0.0.1")
-        said = re.sub(r"/\.raw-\w+", "/.raw-…", re.sub("[0-9a-f]{12}…", "…", said))
+        said = re.sub(r"/\.raw\.\w+", "/.raw.…", re.sub("[0-9a-f]{12}…", "…", said))
         said = f"`` {said} ``" if "`" in said else f"`{said}`"
     assert after == before
     return f"| {case.what} | {case.stage} | {done.returncode} | {said.replace('|', '&#124;')} |"

@@ -102,8 +102,19 @@ def test_other_errors_are_not_hidden() -> None:
     code = """
 from ordinal.errors import report_user_errors
 with report_user_errors():
+    [][0]
+"""
+    process = run(code)
+    assert "IndexError" in process.communicate()[1]
+    assert process.returncode == 1
+
+
+def test_what_the_operating_system_refuses_is_one_clear_line() -> None:
+    code = """
+from ordinal.errors import report_user_errors
+with report_user_errors():
     open("/nowhere/at/all")
 """
     process = run(code)
-    assert "FileNotFoundError" in process.communicate()[1]
+    assert process.communicate()[1] == "error: /nowhere/at/all: No such file or directory\n"
     assert process.returncode == 1

@@ -125,7 +125,7 @@ def test_pieces_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(pd.concat([tickets(), tickets()]), tmp_path / "t.csv")
     whole = inspect(path, "ticket", "urgency")
     assert whole.repeats == 160
-    monkeypatch.setattr("ordinal.reviews.PIECE", 7)
+    monkeypatch.setattr("ordinal.tables.PIECE", 7)
     assert inspect(path, "ticket", "urgency") == whole
 
 
@@ -199,7 +199,7 @@ def test_a_column_whose_values_hardly_repeat_is_no_label(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("", {}, "can't be read as csv: No columns to parse from file"),
+        ("", {}, "can't be read as csv: it is empty"),
         ("body,stars\n", {}, "no column holds text: name one with --text"),
         ("body,stars\n", {"text": "body", "label": "stars"}, "no row has both a text"),
         ("a,b\nx,1\nyy,2\n", {"label": "b"}, None),
@@ -612,7 +612,7 @@ def test_a_file_in_a_folder_of_data_own_is_named_with_its_folder(folder: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere.csv",), "nowhere.csv: can't be read as csv: [Errno 2] No such file"),
+        (("nowhere.csv",), "nowhere.csv: No such file or directory"),
         (("data/own/tickets.csv", "--labels", "low,high"), "also has 'medium' (40 rows)"),
         (("data/own/tickets.csv", "--name", "demo"), "already has 'demo'"),
         (("data/own/tickets.xlsx",), "not a kind of file that is read"),

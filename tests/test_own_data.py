@@ -35,7 +35,7 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     [proposal] = [output for command, output in shown.items() if "new-data" in command]
     assert f"```\n{proposal}```\n" in text
     [first] = [output for command, output in shown.items() if "data.name" in command]
-    assert len(stages_run(first)) == 7
+    assert len(stages_run(first)) == 8
     assert "up to date" in shown["dvc repro"]
     assert "class_weights: balanced" in trained
     assert "class_weights: none" in (small_project / "params.yaml").read_text()
@@ -161,7 +161,7 @@ MESSAGES: dict[str, Callable[[], None]] = {
     "data.name 'ticket' is neither in data/catalog.yaml nor a path that exists": (
         the_name_is_mistyped
     ),
-    "reviews are too few": there_are_few_rows,
+    "reviews this split leaves …": there_are_few_rows,
     "this encoder reads at most … tokens": the_texts_are_to_be_longer_than_the_encoder_reads,
     "were tested on different rows": runs_are_of_other_rows,
     "the working tree has changes that are not committed": something_is_not_committed,
