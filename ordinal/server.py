@@ -1,5 +1,6 @@
 """A trained model on a local page and behind a small JSON API."""
 
+import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -143,7 +144,9 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests until Ctrl-C."""
     config = uvicorn.Config(app, log_level="warning", server_header=False)
-    with suppress(KeyboardInterrupt):  # raised when all is closed
+    # Once all is closed, uvicorn raises the signal again: here Ctrl-C is the way to end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
 
