@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test test-fuzz test-faults reliability lint lock bench pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test test-fuzz test-faults reliability lint audit lock bench pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ lint: $(READY) ## check style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+audit: $(READY) ## check what is installed for known vulnerabilities, and for its licences
+	@$(BIN)/pip-licenses > /dev/null && echo 'All licences are among those of pyproject.toml.'
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements.lock
+
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
@@ -62,7 +66,7 @@ clean-checkpoints: ## forget how far trainings came that were interrupted
 	rm -rf checkpoints
 
 clean: clean-checkpoints ## remove the environment and all that the pipeline made, but not DVC's cache
-	rm -rf $(VENV) data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots report.html
+	rm -rf $(VENV) logs data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots report.html
 
 # uv is several times as fast as pip, but knows neither pip's mirrors nor its proxies: pip is the
 # second try.
