@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from ordinal.errors import UserError, place, shown
-from ordinal.files import read_yaml
+from ordinal.files import is_formula, read_yaml
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -54,6 +54,11 @@ class DataSet(_Entry):
             raise ValueError(f"source {shown(unnamed[0])} names no file")
         if len({str(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
+        if formulas := [label for label in self.labels if is_formula(str(label))]:
+            raise ValueError(
+                f"label {shown(formulas[0])} would be a formula in a spreadsheet: let it begin "
+                "with a letter or a digit"
+            )
         if self.text == self.label:
             raise ValueError(f"{shown(self.text)} can't be both the text and the label")
         return self

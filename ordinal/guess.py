@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ordinal.errors import UserError
+from ordinal.errors import UserError, shown
 from ordinal.reviews import is_blank, label_key
 
 MAX_GUESSED = 20  # a column of more different values is not taken for the labels
@@ -51,8 +51,8 @@ def guess_columns(
     """
     for given in (text, label):
         if given is not None and given not in sample.columns:
-            has = ", ".join(f"'{name}'" for name in sample.columns[:20])
-            raise UserError(f"{path}: no column '{given}'; it has {has}")
+            has = ", ".join(shown(name) for name in sample.columns[:20])
+            raise UserError(f"{path}: no column {shown(given)}; it has {has}")
     columns = {
         name: list(values)
         for name, values in sample.items()

@@ -12,15 +12,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from ordinal.catalog import DataSet
-from ordinal.errors import UserError
-from ordinal.files import sha256
+from ordinal.errors import UserError, shown
+from ordinal.files import is_formula, sha256
 from ordinal.guess import as_label, guess_columns, number_of
-from ordinal.reviews import is_blank, label_key
+from ordinal.reviews import MAX_CLASSES, flaw, is_blank, label_key, row_of
 from ordinal.split import fingerprint
 from ordinal.tables import read_table
 
 NOT_STATED = "not stated"
-MAX_CLASSES = 1000
 RARE = 30  # rows; a tenth of the rows, to validate on, holds none of these in 4 % of the splits
 IMBALANCE = 10  # times the rows of the rarest class
 LONG = 380  # words; about what 512 tokens hold, the default of tokenize.max_length
@@ -68,7 +67,7 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
         sample = next(read_table(path, None, str(path)), pd.DataFrame())
         text, label, *alternatives = guess_columns(sample, text, label, path)
     if text == label:
-        raise UserError(f"{path}: '{text}' can't be both the text and the label")
+        raise UserError(f"{path}: {shown(text)} can't be both the text and the label")
     classes: Counter[str] = Counter()
     words = array("L")
     first_label: dict[bytes, str] = {}
@@ -86,6 +85,9 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
                     incomplete += 1
                     first_incomplete = first_incomplete or number
                     continue
+                if wrong := flaw(content):
+                    where = f"{row_of(str(path), number)}: column {shown(text)}"
+                    raise UserError(f"{where} {wrong}")
                 key = label_key(mark)
                 classes[key] += 1
                 words.append(len(content.split()))
@@ -95,12 +97,13 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
                     contradictory.add(print_)
             if len(classes) > MAX_CLASSES:
                 raise UserError(
-                    f"{path}: column '{label}' has more than {MAX_CLASSES} different values: name "
-                    "the column of the labels with --label"
+                    f"{path}: column {shown(label)} has more than {MAX_CLASSES} different values: "
+                    "name the column of the labels with --label"
                 )
             bar.update(len(piece))
     if not words:
-        raise UserError(f"{path}: no row has both a text ('{text}') and a label ('{label}')")
+        columns = f"a text ({shown(text)}) and a label ({shown(label)})"
+        raise UserError(f"{path}: no row has both {columns}")
     lengths = np.frombuffer(words, np.dtype(words.typecode))
     low, middle, high, most = np.percentile(lengths, [5, 50, 95, 100], method="nearest").tolist()
     return Facts(
@@ -144,7 +147,8 @@ def propose(
             `labels` are not those of the file.
     """
     path, classes = facts.path, facts.classes
-    shown = ", ".join(list(classes)[:10]) + (", …" if len(classes) > 10 else "")
+    column = f"{path}: column {shown(facts.label)}"
+    found = ", ".join(list(classes)[:10]) + (", …" if len(classes) > 10 else "")
     if facts.incomplete:
         raise UserError(
             f"{path}: rows with a text but no label, or a label but no text: {facts.incomplete}, "
@@ -153,14 +157,14 @@ def propose(
         )
     if alike := _spelled_alike(classes):
         raise UserError(
-            f"{path}: column '{facts.label}' has '{alike[0]}' and '{alike[1]}': make them one "
-            "spelling, then run this again"
+            f"{column} has {shown(alike[0])} and {shown(alike[1])}: make them one spelling, then "
+            "run this again"
         )
     if len(classes) < 2:
-        raise UserError(f"{path}: column '{facts.label}' has one label, {shown}: 2 are needed")
+        raise UserError(f"{column} has one label, {found}: 2 are needed")
     if labels is None:
         raise UserError(
-            f"{path}: the order of the labels {shown} is not known: give it with --labels, from "
+            f"{path}: the order of the labels {found} is not known: give it with --labels, from "
             "lowest to highest, as in --labels 'low,medium,high'"
         )
     named = [str(label) for label in labels]
@@ -168,11 +172,18 @@ def propose(
         raise UserError(f"--labels {','.join(named)}: name each label once")
     if missing := [key for key in classes if key not in named]:
         raise UserError(
-            f"{path}: column '{facts.label}' also has '{missing[0]}' ({classes[missing[0]]} rows): "
-            "name it in --labels, at its place in the order"
+            f"{column} also has {shown(missing[0])} ({classes[missing[0]]} rows): name it in "
+            "--labels, at its place in the order"
         )
     if absent := [name for name in named if name not in classes]:
-        raise UserError(f"{path}: no row has the label '{absent[0]}': leave it out of --labels")
+        raise UserError(
+            f"{path}: no row has the label {shown(absent[0])}: leave it out of --labels"
+        )
+    if formulas := [name for name in named if is_formula(name)]:
+        raise UserError(
+            f"{column} has the label {shown(formulas[0])}, which would be a formula in a "
+            "spreadsheet: let it begin with a letter or a digit, then run this again"
+        )
     return DataSet(
         sources=[source],
         checksum=f"sha256:{facts.sha256}",

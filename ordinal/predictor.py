@@ -10,7 +10,8 @@ from ordinal.batching import Tokens
 from ordinal.calibration import Calibration, temper
 from ordinal.conformal import intervals, mass_for
 from ordinal.decoding import Probabilities, decode
-from ordinal.errors import UserError
+from ordinal.errors import UserError, shown
+from ordinal.files import is_formula
 from ordinal.inference import Network, predict_probabilities
 from ordinal.recipe import Accelerator, Decoding, Precision
 
@@ -39,6 +40,11 @@ class Predictor:
     calibration: Calibration
     coverage: float = 0.9
     """How often the interval of labels shall hold the true one, in texts like the validation's."""
+
+    def __post_init__(self) -> None:
+        # The model may be anybody's, and its labels end up in tables.
+        if formulas := [label for label in self.labels if is_formula(label)]:
+            raise UserError(f"label {shown(formulas[0])} would be a formula in a spreadsheet")
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction for each text, in their order; no texts, no predictions.

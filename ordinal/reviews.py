@@ -35,9 +35,9 @@ def infer_labels(path: Path, column: str) -> list[int]:
                 labels.add(int(label_key(value)))
             except ValueError:
                 raise UserError(
-                    f"{_row(str(path), rows)}: label {shown(value)} is not a whole number, so that "
-                    "the order of the labels is not known: list them from lowest to highest in an "
-                    "entry of data/catalog.yaml, which `ordinal new-data` writes"
+                    f"{row_of(str(path), rows)}: label {shown(value)} is not a whole number, so "
+                    "that the order of the labels is not known: list them from lowest to highest "
+                    "in an entry of data/catalog.yaml, which `ordinal new-data` writes"
                 ) from None
         if len(labels) > MAX_CLASSES:
             raise UserError(
@@ -77,9 +77,9 @@ def write_reviews(
                 if is_blank(text) and is_blank(value):
                     blank += 1
                     continue
-                if flaw := _flaw(text):
+                if wrong := flaw(text):
                     column = shown(piece.columns[0])
-                    raise UserError(f"{_row(source, rows)}: column {column} {flaw}")
+                    raise UserError(f"{row_of(source, rows)}: column {column} {wrong}")
                 index = classes.get(label_key(value))
                 if index is None:
                     column = shown(piece.columns[1])
@@ -87,7 +87,7 @@ def write_reviews(
                         "is empty" if is_blank(value) else f"{shown(value)} is not a known label"
                     )
                     raise UserError(
-                        f"{_row(source, rows)}: column {column} {wrong}; known are {_few(labels)}"
+                        f"{row_of(source, rows)}: column {column} {wrong}; known are {_few(labels)}"
                     )
                 texts.append(text)
                 indices.append(index)
@@ -126,7 +126,7 @@ def label_key(value: object) -> str:
     return str(int(number)) if number.is_integer() else text
 
 
-def _flaw(text: object) -> str | None:
+def flaw(text: object) -> str | None:
     """What keeps a cell from being a review's text."""
     if is_blank(text) or not isinstance(text, str):
         return "has no text: fill or remove it"
@@ -139,7 +139,8 @@ def _flaw(text: object) -> str | None:
     return None
 
 
-def _row(source: str, number: int) -> str:
+def row_of(source: str, number: int) -> str:
+    """A row as sentences name it, counted from 1."""
     return f"{source}: row {number} (the header not counted)"
 
 

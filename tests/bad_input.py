@@ -202,6 +202,10 @@ TABLES = [
     Case("labels with halves", table(HEADER + ROWS + "fine,4.5\n")),
     Case("a label out of range", listed(HEADER + ROWS + "fine,6\n")),
     Case("a class without a row", listed(HEADER + "fine,4\nbad,1\nwell,5\nso,3\n")),
+    Case(
+        "a label that a spreadsheet would compute",
+        listed(HEADER + "fine,=1+1\nbad,1\n", labels=[1, "=1+1"]),
+    ),
     Case("fewer rows than the split needs", split_of(HEADER + "fine,4\nbad,1\n"), stage="split"),
     Case("one class alone", table(HEADER + "fine,4\n" * 20)),
     Case("two classes", table(HEADER + "fine,1\nbad,0\n"), facts=taken(2, {"0": 1, "1": 1})),

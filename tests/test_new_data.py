@@ -206,6 +206,11 @@ def test_a_column_whose_values_hardly_repeat_is_no_label(tmp_path: Path) -> None
         ("a,b\nx,1\n", {"text": "c"}, "no column 'c'; it has 'a', 'b'"),
         ("a,b\nx,1\n", {"label": "c"}, "no column 'c'; it has 'a', 'b'"),
         ("a,b\nx,1\n", {"text": "b", "label": "b"}, "can't be both the text and the label"),
+        (
+            "a,b\nx\0,1\n",
+            {"text": "a", "label": "b"},
+            "row 1 (the header not counted): column 'a' ",
+        ),
     ],
 )
 def test_a_file_that_is_no_table_of_texts_is_refused(
@@ -335,6 +340,7 @@ def test_given_labels_go_before_a_guess(tmp_path: Path) -> None:
             "'01.50' and '1.5'",
         ),
         (dict.fromkeys(GRADES, "high"), None, "has one label, high: 2 are needed"),
+        ({"low": "=1+1"}, "=1+1,medium,high,critical", "'=1+1', which would be a formula"),
         ({"low": ""}, None, "a label but no text: 40, the first of them row 1 ("),
     ],
 )

@@ -174,3 +174,13 @@ def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
     # A probability may differ in its last digits, and with it the end of an interval by a hair.
     ends = ["low", "high"]
     pd.testing.assert_frame_equal(one.drop(columns=ends), other.drop(columns=ends), atol=1e-5)
+
+
+def test_a_model_whose_labels_are_formulas_is_refused(finished_project: Path) -> None:
+    path = finished_project / "models/ordinal/config.json"
+    config = json.loads(path.read_text())
+    config["ordinal"]["labels"][0] = "=1+1"
+    path.unlink()  # DVC may have made it a link into its cache
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"label '=1\+1' would be a formula"):
+        ordinal.load(finished_project / "models/ordinal")
