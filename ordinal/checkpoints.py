@@ -33,8 +33,7 @@ def run_key(settings: str, inputs: Iterable[Path]) -> str:
         "code": {
             name: sha256(Path(file)) for name, file in code.items() if file and _is_ours(name)
         },
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "hardware": _hardware(),
+        "computed_by": computed_by(),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -43,10 +42,14 @@ def _is_ours(module: str) -> bool:
     return module == "__main__" or module.partition(".")[0] in ("ordinal", "stages")
 
 
-def _hardware() -> list[object]:
-    if torch.cuda.is_available():
-        return [torch.cuda.get_device_name()]
-    return [torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()]
+def computed_by() -> dict[str, object]:
+    """The libraries and the hardware that the last bits of a training depend on."""
+    gpu = torch.cuda.is_available()
+    cpu = {"cpu": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+    return {
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "hardware": {"gpu": torch.cuda.get_device_name()} if gpu else cpu,
+    }
 
 
 def save_checkpoint(folder: Path, step: int, write: Callable[[Path], object]) -> None:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from ordinal.batching import Tokens
 from ordinal.calibration import calibrate
-from ordinal.checkpoints import run_key
+from ordinal.checkpoints import computed_by, run_key
 from ordinal.classifier import new_classifier, save_classifier, torch_network
 from ordinal.errors import report_user_errors
-from ordinal.files import read_json, whole_file, whole_folder
+from ordinal.files import read_json, whole_file, whole_folder, write_json
 from ordinal.inference import predict_probabilities
 from ordinal.readme import readme
 from ordinal.training import fit
@@ -23,7 +23,9 @@ PARTS = {part: TOKENS / f"{part}.parquet" for part in ("train", "validation")}
 FACTS = Path("data/raw/facts.json")
 # DVC names the project's root even to a run in a temporary copy of it: of such a run, too, the next
 # one finds the checkpoints.
-CHECKPOINTS = Path(os.environ.get("DVC_ROOT", "")) / "checkpoints"
+ROOT = Path(os.environ.get("DVC_ROOT", ""))
+CHECKPOINTS = ROOT / "checkpoints"
+LOG = ROOT / "logs/train.json"  # no output: it differs from machine to machine
 
 
 def main() -> None:
@@ -33,6 +35,7 @@ def main() -> None:
     settings = recipe.model_dump_json(exclude={"checkpoint_every"})
     inputs = [FACTS, *PARTS.values(), *sorted(ENCODER.iterdir())]
     checkpoints = CHECKPOINTS / run_key(settings, inputs)
+    write_json(LOG, computed_by())
     model = new_classifier(ENCODER, facts["labels"], recipe)
     history = fit(model, train, validation, recipe, checkpoints)
     network = torch_network(model, recipe.accelerator, recipe.precision)
