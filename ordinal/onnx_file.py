@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import logging
 import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,8 +67,7 @@ def export_onnx(folder: Path, path: Path) -> None:
     longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
     ids = torch.ones(3, 8, dtype=torch.int64)
     rows, length = torch.export.Dim("rows"), torch.export.Dim("length", max=longest)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as draft:
-        warnings.simplefilter("ignore")  # of the exporter's own making
+    with _quiet(), tempfile.TemporaryDirectory() as draft:
         file = Path(draft) / path.name
         torch.onnx.export(
             _calibrated(model, calibration.temperature),
@@ -99,7 +100,7 @@ def quantize_onnx(source: Path, path: Path) -> None:
     _need("onnx", "onnxruntime")
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with whole_file(path) as file:
+    with _quiet(), whole_file(path) as file:
         quantize_dynamic(source, file, weight_type=QuantType.QInt8)
 
 
@@ -181,6 +182,18 @@ def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
             return (likely.log() / temperature).softmax(dim=-1)
 
     return Calibrated().eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter and the quantizer tell those who write models for them."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _need(*libraries: str) -> None:

@@ -163,6 +163,7 @@ def test_the_package_is_light_until_a_model_is_loaded() -> None:
 def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
     run = run_in(finished_project, "ordinal", "export", "onnx", "--int8", COLUMNS="100")
     assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
     for form in ("the model", "ordinal.onnx", "ordinal.int8.onnx"):
         assert f"│ {form} " in run.stdout
     folder = run_in(finished_project, "ordinal", "predict", *TEXTS)
