@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test test-fuzz test-faults reliability lint audit lock bench pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test test-fuzz test-faults reliability tour lint audit lock bench pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-fuzz: $(READY) ## feed 25,000 new damaged tables and parameter files to wha
 
 reliability: $(READY) ## write the tables of docs/reliability.md anew, from the cases of the tests
 	@$(BIN)/python -m tests.bad_input
+
+tour: $(READY) ## write what the snippets of docs/tour.md print, after a `make repro`
+	@$(BIN)/python -m tests.tour
 
 lint: $(READY) ## check style and types
 	@$(BIN)/ruff check
