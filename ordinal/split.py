@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 PARTS = ("train", "validation", "test")
 
 Parts = npt.NDArray[np.int8]
 """For each row the index of its part in `PARTS`."""
+
+Prints = npt.NDArray[np.void]
+"""For each row its `fingerprint`."""
 
 
 def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
@@ -20,7 +22,7 @@ def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
     The first `int(rows * train)` of the shuffled rows are for training, the next
     `int(rows * validation)` for validation, the rest for the test.
     """
-    order = pd.RangeIndex(rows).to_series().sample(frac=1, random_state=seed).to_numpy()
+    order = np.random.RandomState(seed).permutation(rows)  # what pandas does; it loads slowly
     train, validation = int(rows * shares[0]), int(rows * shares[1])
     parts = np.full(rows, PARTS.index("test"), np.int8)
     parts[order[:train]] = PARTS.index("train")
@@ -28,7 +30,7 @@ def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
     return parts
 
 
-def hash_split(fingerprints: Iterable[bytes], shares: Sequence[float], seed: int) -> Parts:
+def hash_split(prints: Prints, shares: Sequence[float], seed: int) -> Parts:
     """Put each row where the hash of its text falls, whatever other rows there are.
 
     Rows of one fingerprint share a part, so that no duplicate stands on both sides. The parts have
@@ -38,9 +40,14 @@ def hash_split(fingerprints: Iterable[bytes], shares: Sequence[float], seed: int
     key = seed.to_bytes(8, "big")
     places = (
         int.from_bytes(hashlib.blake2b(print_, digest_size=8, key=key).digest(), "big") / 2**64
-        for print_ in fingerprints
+        for print_ in prints
     )
     return np.fromiter(((u >= first) + (u >= second) for u in places), np.int8)
+
+
+def fingerprints(texts: Iterable[str]) -> Prints:
+    """The fingerprints of some texts, shape (texts,)."""
+    return np.frombuffer(b"".join(map(fingerprint, texts)), "V16")
 
 
 def fingerprint(text: str) -> bytes:
@@ -49,13 +56,13 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def count_leaks(fingerprints: Sequence[bytes], parts: Parts) -> dict[str, int]:
+def count_leaks(prints: Prints, parts: Parts) -> dict[str, int]:
     """Rows of validation and of test whose text also stands in an earlier part."""
-    seen: set[bytes] = set()
-    leaks = {}
-    for index, part in enumerate(PARTS):
-        prints = [fingerprints[row] for row in np.flatnonzero(parts == index).tolist()]
-        if index:
-            leaks[part] = sum(print_ in seen for print_ in prints)
-        seen.update(prints)
-    return leaks
+    texts, number = np.unique(prints, return_inverse=True)
+    earliest = np.full(len(texts), len(PARTS), np.int8)  # part in which each text stands
+    np.minimum.at(earliest, number, parts)
+    return {
+        part: int((earliest[number[parts == index]] < index).sum())
+        for index, part in enumerate(PARTS)
+        if index
+    }

@@ -1,5 +1,6 @@
 """Split the reviews into train, validation and test, and count the duplicates that cross."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ordinal.errors import UserError, report_user_errors
 from ordinal.files import whole_folder, write_json
-from ordinal.split import PARTS, count_leaks, fingerprint, hash_split, shuffle_split
+from ordinal.split import PARTS, count_leaks, fingerprints, hash_split, shuffle_split
 from stages.params import load_params
 
 PIECE = 50_000  # rows in memory at once
@@ -18,12 +19,9 @@ NEEDED = {"train": 1, "validation": 1, "test": 2}  # rows; one alone has no inte
 def main() -> None:
     params = load_params().split
     shares = (params.train, params.validation, params.test)
-    reviews = pq.ParquetFile("data/raw/reviews.parquet", memory_map=True)
-    prints = [
-        fingerprint(text)
-        for piece in reviews.iter_batches(PIECE, columns=["text"])
-        for text in piece["text"].to_pylist()
-    ]
+    reviews = pq.ParquetFile("data/raw/reviews.parquet")
+    texts = (piece["text"].to_pylist() for piece in reviews.iter_batches(PIECE, columns=["text"]))
+    prints = np.concatenate([fingerprints(piece) for piece in texts])
     if params.method == "hash":
         parts = hash_split(prints, shares, params.seed)
     else:
@@ -36,15 +34,17 @@ def main() -> None:
         )
 
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
-    with whole_folder(Path("data/split")) as out:
-        for index, part in enumerate(PARTS):
-            with pq.ParquetWriter(out / f"{part}.parquet", schema, compression="zstd") as writer:
-                start = 0
-                for piece in reviews.iter_batches(PIECE):
-                    rows = np.flatnonzero(parts[start : start + len(piece)] == index)
-                    columns = [pa.array(rows + start), *piece.take(rows).columns]
-                    writer.write_batch(pa.record_batch(columns, schema=schema))
-                    start += len(piece)
+    with whole_folder(Path("data/split")) as out, ExitStack() as stack:
+        paths = [out / f"{part}.parquet" for part in PARTS]
+        files = [pq.ParquetWriter(path, schema, compression="zstd") for path in paths]
+        writers = [stack.enter_context(file) for file in files]
+        start = 0
+        for piece in reviews.iter_batches(PIECE):
+            for index, writer in enumerate(writers):
+                rows = np.flatnonzero(parts[start : start + len(piece)] == index)
+                columns = [pa.array(rows + start), *piece.take(rows).columns]
+                writer.write_batch(pa.record_batch(columns, schema=schema))
+            start += len(piece)
     leaks = count_leaks(prints, parts)
     write_json(Path("metrics/split.json"), {"rows": sizes, "duplicates_of_earlier_parts": leaks})
     print(f"split: {sizes}; rows whose text also stands in an earlier part: {leaks}")

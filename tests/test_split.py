@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from ordinal.split import PARTS, count_leaks, fingerprint, hash_split, shuffle_split
+from ordinal.split import PARTS, count_leaks, fingerprints, hash_split, shuffle_split
 
 SHARES = (0.7, 0.1, 0.2)
 
@@ -35,29 +35,27 @@ texts = st.lists(st.text(min_size=1), min_size=1, max_size=50)
 def test_hash_puts_a_text_where_it_was_when_others_are_added(
     before: list[str], added: list[str], seed: int
 ) -> None:
-    prints = [fingerprint(text) for text in before + added]
+    prints = fingerprints(before + added)
     alone = hash_split(prints[: len(before)], SHARES, seed)
     np.testing.assert_array_equal(hash_split(prints, SHARES, seed)[: len(before)], alone)
 
 
 @given(texts)
 def test_no_duplicate_crosses_a_hash_split(drawn: list[str]) -> None:
-    prints = [fingerprint(text) for text in drawn + [f"  {text.upper()} " for text in drawn]]
+    prints = fingerprints(drawn + [f"  {text.upper()} " for text in drawn])
     parts = hash_split(prints, SHARES, seed=1)
     assert count_leaks(prints, parts) == {"validation": 0, "test": 0}
 
 
 def test_hash_shares_are_those_asked_for_within_binomial_error() -> None:
     rows = 20_000
-    prints = [fingerprint(f"review {row}") for row in range(rows)]
+    prints = fingerprints(f"review {row}" for row in range(rows))
     parts = hash_split(prints, SHARES, seed=7)
     for index, share in enumerate(SHARES):
         assert stats.binomtest(int((parts == index).sum()), rows, share).pvalue > 0.001
 
 
 def test_leaks_are_counted_in_the_later_part() -> None:
-    prints = [
-        fingerprint(text) for text in ("Good  hotel", "good hotel", "GOOD HOTEL", "bad", "bad")
-    ]
+    prints = fingerprints(["Good  hotel", "good hotel", "GOOD HOTEL", "bad", "bad"])
     parts = np.array([0, 1, 2, 2, 2], np.int8)
     assert count_leaks(prints, parts) == {"validation": 1, "test": 1}
