@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 BUCKET = (
     50  # batches sorted by length together: enough for little padding, few enough to stay mixed
@@ -25,13 +25,13 @@ class Tokens:
 
     @classmethod
     def load(cls, path: Path) -> "Tokens":
-        """Read the Parquet file that `tokenize` wrote."""
-        table = pq.read_table(path, columns=["input_ids", "label"], memory_map=True)
-        column = table["input_ids"].combine_chunks()
+        """Map the file that `tokenize` wrote into memory, where all processes share it."""
+        rows = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
+        column = rows["input_ids"]
         return cls(
-            column.values.to_numpy(),
-            column.offsets.to_numpy().astype(np.int64),
-            table["label"].to_numpy().astype(np.int64),
+            column.values.to_numpy(),  # no copy, nor is the next
+            column.offsets.to_numpy(),
+            rows["label"].to_numpy().astype(np.int64),
         )
 
     @classmethod

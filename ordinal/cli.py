@@ -214,7 +214,7 @@ def new_data(
             print(f"Written. To train on it: dvc exp run -S data.name={name}")
 
 
-TEST_TOKENS = Path("data/tokenized/test.parquet")
+TEST_TOKENS = Path("data/tokenized/test.arrow")
 MODEL = typer.Option(help="A model's folder, an ONNX file, or a commit, branch, tag or experiment.")
 
 

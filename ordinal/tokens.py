@@ -1,62 +1,51 @@
 """From text to token ids, each row as long as its review: padding is the batch's business."""
 
-import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import datasets
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
+from tqdm import tqdm
 
-FEATURES = datasets.Features(
-    {
-        "input_ids": datasets.List(datasets.Value("int32")),
-        "label": datasets.Value("int32"),
-        "cut": datasets.Value("bool"),
-    }
-)
+PIECE = 2048  # reviews in memory at once, where an encoding takes hundreds of bytes a token
+SCHEMA = pa.schema([("input_ids", pa.large_list(pa.int32())), ("label", pa.int32())])
 
 
 def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
-    """Turn a Parquet file of `text` and `label` into one of `input_ids` and `label`, row by row.
+    """Turn a Parquet file of `text` and `label` into an Arrow file of `input_ids` and `label`.
 
-    Memory-mapped throughout: the texts are never all in memory.
+    Rows keep their order. Reviews are read and encoded piece by piece, each on all cores. The file
+    is one record batch, not packed, so that all its ids are one array, to be mapped into memory.
 
     Returns counts for the record: rows, how many were cut, and tokens a row.
     """
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-
-    def encode(batch: dict[str, Any]) -> dict[str, Any]:
-        encodings = tokenizer.encode_batch_fast(batch["text"])
-        return {
-            "input_ids": [encoding.ids for encoding in encodings],
-            "cut": [bool(encoding.overflowing) for encoding in encodings],
-        }
-
-    with tempfile.TemporaryDirectory(dir=path.parent) as cache:
-        texts = datasets.Dataset.from_parquet(
-            str(source), columns=["text", "label"], cache_dir=cache
-        )
-        tokens = texts.map(
-            encode,
-            batched=True,
-            remove_columns="text",
-            features=FEATURES,
-            new_fingerprint="unused",  # the default pickles the tokenizer to compute one
-            desc=source.name,
-        )
-        cut = int(sum(tokens["cut"]))
+    reviews = pq.ParquetFile(source)
+    bar = tqdm(total=reviews.metadata.num_rows, desc=source.name, unit="row", disable=None)
+    lengths, labels, cut = [np.zeros(1, np.int64)], [], 0
+    with tempfile.TemporaryFile(dir=path.parent) as scratch, bar:
+        for piece in reviews.iter_batches(PIECE, columns=["text", "label"]):
+            encodings = tokenizer.encode_batch_fast(piece["text"].to_pylist())
+            ids = [encoding.ids for encoding in encodings]
+            scratch.write(np.fromiter(chain.from_iterable(ids), np.int32).tobytes())
+            lengths.append(np.fromiter(map(len, ids), np.int64))
+            labels.append(piece["label"])
+            cut += sum(bool(encoding.overflowing) for encoding in encodings)
+            bar.update(len(piece))
+        scratch.flush()
+        offsets = np.cumsum(np.concatenate(lengths))
+        flat = pa.array(np.memmap(scratch, np.int32, "r"))
+        rows = pa.LargeListArray.from_arrays(offsets, flat)
         # Given a path, it would end the process on a full disk, where this raises an OSError.
-        with pa.OSFile(str(path), "wb") as file:
-            tokens.remove_columns("cut").to_parquet(file)
-    lengths = pc.list_value_length(pq.read_table(path, columns=["input_ids"])["input_ids"])
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+            writer.write_batch(pa.record_batch([rows, pa.concat_arrays(labels)], SCHEMA))
+    tokens = np.diff(offsets)
     return {
-        "rows": len(lengths),
+        "rows": len(tokens),
         "cut": cut,
-        "mean_tokens": round(pc.mean(lengths).as_py(), 1),
-        "longest": pc.max(lengths).as_py(),
+        "mean_tokens": round(float(tokens.mean()), 1),
+        "longest": int(tokens.max()),
     }

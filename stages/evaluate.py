@@ -34,7 +34,7 @@ def main() -> None:
 
     with whole_folder(Path("data/predictions")) as out:
         for part in PARTS:
-            tokens = Tokens.load(Path(f"data/tokenized/{part}.parquet"))
+            tokens = Tokens.load(Path(f"data/tokenized/{part}.arrow"))
             labels = tokens.labels
             uncalibrated = predict_probabilities(network, tokens, part)
             probabilities = temper(uncalibrated, calibration.temperature)

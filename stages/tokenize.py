@@ -19,7 +19,7 @@ def main() -> None:
     with whole_folder(Path("data/tokenized")) as out:
         for part in PARTS:
             source = Path(f"data/split/{part}.parquet")
-            facts[part] = tokenize(source, tokenizer, out / source.name)
+            facts[part] = tokenize(source, tokenizer, out / f"{part}.arrow")
         save_tokenizer(ENCODER, params.max_length, out)
     write_json(Path("metrics/tokenize.json"), facts)
     for part, counts in facts.items():

@@ -19,7 +19,7 @@ from stages.params import load_params
 
 ENCODER = Path("data/pretrained")
 TOKENS = Path("data/tokenized")
-PARTS = {part: TOKENS / f"{part}.parquet" for part in ("train", "validation")}
+PARTS = {part: TOKENS / f"{part}.arrow" for part in ("train", "validation")}
 FACTS = Path("data/raw/facts.json")
 # DVC names the project's root even to a run in a temporary copy of it: of such a run, too, the next
 # one finds the checkpoints.

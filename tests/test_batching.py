@@ -1,11 +1,6 @@
 """Batches: every row once, in an order that (seed, epoch) fixes, padded as by a loop."""
 
-from pathlib import Path
-
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +9,8 @@ from ordinal.batching import Tokens, evaluation_batches, training_batches
 REVIEWS = [[2, 7, 3], [2, 3], [2, 9, 9, 9, 3], [2, 8, 3]]
 
 
-@pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
-    columns = {"input_ids": pa.array(REVIEWS, pa.list_(pa.int32())), "label": [0, 1, 2, 1]}
-    pq.write_table(pa.table(columns), tmp_path / "tokens.parquet")
-    return Tokens.load(tmp_path / "tokens.parquet")
-
-
-def test_rows_are_padded_as_by_a_loop(tokens: Tokens) -> None:
+def test_rows_are_padded_as_by_a_loop() -> None:
+    tokens = Tokens.of(REVIEWS)
     ids, mask = tokens.pad(np.array([3, 0, 2]), pad_id=1)
     assert ids.tolist() == [[2, 8, 3, 1, 1], [2, 7, 3, 1, 1], [2, 9, 9, 9, 3]]
     assert mask.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -38,10 +39,10 @@ def snapshot(project: Path) -> dict[str, bytes]:
 def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path) -> None:
     split = {part: pq.read_table(finished_project / f"data/split/{part}.parquet") for part in PARTS}
     assert [len(table) for table in split.values()] == [84, 12, 24]
-    tokens = pq.read_table(finished_project / "data/tokenized/test.parquet")
+    tokens = pa.ipc.open_file(finished_project / "data/tokenized/test.arrow").read_all()
     assert tokens.column_names == ["input_ids", "label"]
     assert tokens["label"].equals(split["test"]["label"])
-    assert str(tokens.schema.field("input_ids").type) == "list<element: int32>"
+    assert str(tokens.schema.field("input_ids").type) == "large_list<item: int32>"
 
     metrics = json.loads((finished_project / "metrics/metrics.json").read_text())
     names = [
@@ -73,7 +74,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     folder = finished_project / "models/ordinal"
     calibration = load_calibration(folder)
     assert len(calibration.scores) == 12
-    test = Tokens.load(finished_project / "data/tokenized/test.parquet")
+    test = Tokens.load(finished_project / "data/tokenized/test.arrow")
     uncalibrated = predict_probabilities(torch_network(load_classifier(folder)), test)
     tempered = temper(uncalibrated, calibration.temperature)
     np.testing.assert_allclose(chances, tempered, atol=1e-5)
