@@ -76,9 +76,12 @@ def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Ro
     return batches
 
 
-def batch_seed(seed: int, epoch: int, batch: int) -> int:
-    """Seeds what is random in the computing of one batch (dropout), whatever came before it."""
-    return int(np.random.SeedSequence((seed, epoch, batch)).generate_state(1)[0])
+def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
+    """Seeds what is random in the computing of one batch (dropout), whatever came before it.
+
+    Each rank has its own; numpy takes missing numbers for zeros, so that rank 0 is one process.
+    """
+    return int(np.random.SeedSequence((seed, epoch, batch, rank)).generate_state(1)[0])
 
 
 def evaluation_batches(lengths: Rows, size: int) -> list[Rows]:

@@ -22,6 +22,8 @@ class OrdinalLoss:
     """Logits (rows, outputs), labels (rows,) in 0 … K−1 and row weights (rows,) to a scalar."""
     probabilities: Callable[[Tensor], Tensor]
     """Logits (rows, outputs) to distributions (rows, K) that sum to 1."""
+    terms: Callable[[Tensor, int], Tensor] = lambda labels, outputs: torch.ones_like(labels)
+    """Labels (rows,) and the number of logits to what each row adds to the mean: (rows,) counts."""
     shared_weight: bool = False
     """Whether all logits are one score plus a bias each: the classifier has one row of weights."""
 
@@ -43,6 +45,11 @@ def corn_loss(logits: Tensor, labels: Tensor, row_weights: Tensor) -> Tensor:
     conditioned = labels[:, None] >= torch.arange(logits.shape[1], device=logits.device)
     weights = row_weights[:, None] * conditioned
     return (_task_losses(logits, labels) * weights).sum() / weights.sum()
+
+
+def corn_terms(labels: Tensor, outputs: int) -> Tensor:
+    """The tasks whose condition a row meets, shape (rows,): those whose losses are in the mean."""
+    return (labels + 1).clamp(max=outputs)
 
 
 def corn_probabilities(logits: Tensor) -> Tensor:
@@ -166,7 +173,7 @@ def _of_classes(row_losses: Callable[[Tensor, Tensor], Tensor]) -> OrdinalLoss:
 
 
 LOSSES: dict[LossName, OrdinalLoss] = {
-    "corn": OrdinalLoss(lambda classes: classes - 1, corn_loss, corn_probabilities),
+    "corn": OrdinalLoss(lambda classes: classes - 1, corn_loss, corn_probabilities, corn_terms),
     "coral": OrdinalLoss(
         lambda classes: classes - 1, _mean(coral_loss), coral_probabilities, shared_weight=True
     ),

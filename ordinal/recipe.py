@@ -10,6 +10,7 @@ Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 Decoding = Literal["median", "mean", "mode"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
+Strategy = Literal["ddp", "fsdp"]
 
 
 class Section(BaseModel):
@@ -60,6 +61,12 @@ class Recipe(Section):
     """auto: bf16-mixed on a GPU that has it, else 32-true."""
     accelerator: Accelerator = "auto"
     """auto: the GPU where there is one."""
+    devices: int = Field(1, ge=1)
+    """GPUs of each machine, or processes on its CPU: each takes its share of every batch."""
+    num_nodes: int = Field(1, ge=1)
+    """Machines."""
+    strategy: Strategy = "ddp"
+    """On several devices: ddp keeps the whole model on each, fsdp a part of it."""
     checkpoint_every: int | None = Field(100, ge=1)
     """Optimiser steps from one checkpoint to the next, besides the one after each epoch; null takes
     only those. A run that was stopped goes on after the last; the result does not depend on it."""

@@ -1,5 +1,6 @@
 """Fine-tuning: one LightningModule, one fit."""
 
+import copy
 import logging
 import math
 import re
@@ -25,6 +26,19 @@ from ordinal.batching import Rows, Tokens, batch_seed, evaluation_batches, train
 from ordinal.checkpoints import find_checkpoint, save_checkpoint, step_of
 from ordinal.classifier import output_layer, share_weight, unshare_weight
 from ordinal.decoding import decode
+from ordinal.distributed import (
+    KeepSignals,
+    choose_environment,
+    choose_strategy,
+    is_counted,
+    leads,
+    of_all_ranks,
+    shard_model,
+    share,
+    start_together,
+    stop_followers,
+    weight_of_share,
+)
 from ordinal.errors import UserError
 from ordinal.hardware import choose_device, choose_precision
 from ordinal.losses import LOSSES, class_weights
@@ -86,12 +100,10 @@ class FineTuning(lightning.LightningModule):
 
     What the rest of a run depends on is in its checkpoint: weights, best weights, curves and sums
     here; optimiser, schedule and counters by Lightning. The rows and the randomness of a batch
-    depend on its place alone.
+    depend on its place alone, and on the rank: of several, each takes its share of every batch.
     """
 
     class_weights: Tensor
-    train_loss: Tensor
-    recent_loss: Tensor
 
     def __init__(
         self,
@@ -108,10 +120,15 @@ class FineTuning(lightning.LightningModule):
         classes = len(model.config.ordinal["labels"])
         weights = class_weights(torch.from_numpy(train.labels), classes, recipe.class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
+        labels = torch.from_numpy(train.labels)
+        self.row_weights = weights.double()[labels] * self.head.terms(
+            labels, self.head.outputs(classes)
+        )
         # Sums and counts, of this epoch and since the last point of the curve, stay on the device:
-        # no step waits for a log line.
-        self.register_buffer("train_loss", torch.zeros(2))
-        self.register_buffer("recent_loss", torch.zeros(2))
+        # no step waits for a log line. Each rank has its own, hence they are no buffers, which DDP
+        # makes alike.
+        self.train_loss = torch.zeros(2)
+        self.recent_loss = torch.zeros(2)
         self.history = History()
         self.best = Best()
         self.train_tokens = train
@@ -124,13 +141,17 @@ class FineTuning(lightning.LightningModule):
         recipe = self.recipe
         epoch = self.trainer.current_epoch
         lengths = self.train_tokens.lengths
-        batches = training_batches(lengths, recipe.batch_size, recipe.seed, epoch)
+        self.batches = training_batches(lengths, recipe.batch_size, recipe.seed, epoch)
         done = int(self.train_loss[1])  # not 0 only where a run goes on in the midst of an epoch
-        return self._loader(self.train_tokens, Remaining(batches, done))
+        return self._loader(self.train_tokens, Remaining(self._shares(self.batches), done))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         tokens = self.validation_tokens
-        return self._loader(tokens, evaluation_batches(tokens.lengths, self.recipe.batch_size))
+        self.validation_batches = evaluation_batches(tokens.lengths, self.recipe.batch_size)
+        return self._loader(tokens, self._shares(self.validation_batches))
+
+    def _shares(self, batches: list[Rows]) -> list[Rows]:
+        return [share(batch, self.global_rank, self.trainer.world_size) for batch in batches]
 
     def _loader(self, tokens: Tokens, batches: list[Rows] | Remaining) -> DataLoader[Batch]:
         # The "sampler" yields the rows of whole batches, hence batch_size=None.
@@ -141,14 +162,24 @@ class FineTuning(lightning.LightningModule):
         logits: Tensor = self.model(input_ids=ids, attention_mask=mask).logits
         return logits
 
+    def configure_model(self) -> None:
+        if self.device_mesh is not None:
+            shard_model(self.model, self.device_mesh["data_parallel"])
+
+    def on_fit_start(self) -> None:
+        self.train_loss = self.train_loss.to(self.device)
+        self.recent_loss = self.recent_loss.to(self.device)
+
     def on_train_start(self) -> None:
         self.trainer.should_stop = self._patience_is_spent()
         self.saved_step = self.trainer.global_step
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        torch.manual_seed(batch_seed(self.recipe.seed, self.current_epoch, index))  # for dropout
+        rank, ranks = self.global_rank, self.trainer.world_size
+        torch.manual_seed(batch_seed(self.recipe.seed, self.current_epoch, index, rank))  # dropout
         ids, mask, labels = batch
-        loss = self.head.loss(self(ids, mask), labels, self.class_weights[labels])
+        weight = weight_of_share(self.batches[index], rank, ranks, self.row_weights)
+        loss = weight * self.head.loss(self(ids, mask), labels, self.class_weights[labels])
         seen = torch.stack([loss.detach(), loss.new_ones(())])
         self.train_loss += seen
         self.recent_loss += seen
@@ -160,13 +191,14 @@ class FineTuning(lightning.LightningModule):
         step = self.trainer.global_step
         last = self.history.steps[-1]["step"] if self.history.steps else 0
         if step >= last + every:
-            loss, count = self.recent_loss.tolist()
+            loss, count = of_all_ranks(self.recent_loss).mean(dim=0).tolist()
             self.history.steps.append({"step": step, "train_loss": round(loss / count, 5)})
             self.recent_loss.zero_()
-        due = self.saved_step + (self.recipe.checkpoint_every or math.inf)
+        since = step - self.saved_step
+        due = since > 0 and since % (self.recipe.checkpoint_every or math.inf) == 0
         stepped = (index + 1) % self.recipe.accumulate == 0
         # Not after the last batch: next is the validation, and a checkpoint after it.
-        if step >= due and stepped and not self.trainer.is_last_batch:
+        if due and stepped and not self.trainer.is_last_batch:
             self._save()
 
     def on_validation_epoch_start(self) -> None:
@@ -178,11 +210,12 @@ class FineTuning(lightning.LightningModule):
         predicted = decode(self.head.probabilities(logits).cpu().numpy(), self.recipe.decode)
         error = (torch.from_numpy(predicted).to(labels) - labels).abs().sum()
         loss = self.head.loss(logits, labels) * len(labels)
-        self.validation_sums += torch.stack([loss, error, loss.new_tensor(len(labels))])
+        sums = torch.stack([loss, error, loss.new_tensor(len(labels))])
+        self.validation_sums += sums * is_counted(self.validation_batches[index], self.global_rank)
 
     def on_validation_epoch_end(self) -> None:
-        loss, error, rows = self.validation_sums.tolist()
-        train_loss, batches = self.train_loss.tolist()
+        loss, error, rows = of_all_ranks(self.validation_sums).sum(dim=0).tolist()
+        train_loss, batches = of_all_ranks(self.train_loss).mean(dim=0).tolist()
         if not math.isfinite(loss + train_loss):
             raise UserError(
                 f"training diverged in epoch {self.current_epoch + 1} (the loss is not finite): "
@@ -199,11 +232,17 @@ class FineTuning(lightning.LightningModule):
         )
         self.train_loss.zero_()
         if mae < self.best.mae:
-            weights = self.model.state_dict().items()
+            # Of a model in shards, rank 0 alone gets the weights.
+            weights = self.trainer.strategy.lightning_module_state_dict().items()
             self.best = Best(
-                epoch, mae, {name: weight.to("cpu", copy=True) for name, weight in weights}
+                epoch,
+                mae,
+                {
+                    name.removeprefix("model."): weight.to("cpu", copy=True)
+                    for name, weight in weights
+                },
             )
-        self.log("validation_mae", mae, prog_bar=True)
+        self.log("validation_mae", mae, prog_bar=True, rank_zero_only=True)
         self.trainer.should_stop = self._patience_is_spent()
 
     def _patience_is_spent(self) -> bool:
@@ -214,22 +253,32 @@ class FineTuning(lightning.LightningModule):
         self._save()
 
     def _save(self) -> None:
-        """Save a checkpoint; after a slow one the next is put off."""
+        """Save a checkpoint; after a slow one the next is put off. Rank 0 has the clock."""
+        if self.checkpoints is None:
+            return
         start = time.monotonic()
-        if self.checkpoints is None or start < self.next_save:
+        if not self.trainer.strategy.broadcast(start >= self.next_save):
             return
         self.saved_step = self.trainer.global_step
-        save_checkpoint(self.checkpoints, self.saved_step, self.trainer.save_checkpoint)
+        if leads():
+            save_checkpoint(self.checkpoints, self.saved_step, self.trainer.save_checkpoint)
+        else:
+            self.trainer.save_checkpoint(self.checkpoints)  # gives what it has, and writes nothing
         end = time.monotonic()
         self.next_save = end + (end - start) / CHECKPOINT_TIME
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = asdict(self.history)
         checkpoint["best"] = vars(self.best)
+        sums = torch.stack([self.train_loss, self.recent_loss])
+        checkpoint["sums"] = of_all_ranks(sums).tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.history = History(**checkpoint["history"])
         self.best = Best(**checkpoint["best"])
+        self.train_loss, self.recent_loss = torch.tensor(
+            checkpoint["sums"][self.global_rank], device=self.device
+        )
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
@@ -297,31 +346,38 @@ def fit(
     Given a folder for its `checkpoints`, its own by `run_key`, a run that was stopped goes on after
     the last of them, and ends as if nothing had happened.
 
+    On several devices every process of the run calls this, and returns; `model` is the trained one
+    where `leads()`.
+
     Raises:
         UserError: the recipe asks for hardware that is not there, or the loss became infinite.
     """
     device = choose_device(recipe.accelerator)
+    environment = choose_environment(recipe, device)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     # Padding a batch takes microseconds: worker processes would cost more than they save.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning's own making
+    warnings.filterwarnings("ignore", message=".*broadcast_buffers.*")  # its new name is too new
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # it is the same on all ranks
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is
     if LOSSES[recipe.loss].shared_weight:
         share_weight(model)
-    module = FineTuning(model, train, validation, recipe, checkpoints)
+    fitted = copy.deepcopy(model) if recipe.strategy == "fsdp" else model  # shards stay shards
+    module = FineTuning(fitted, train, validation, recipe, checkpoints)
     on_terminal = sys.stderr.isatty()
-    last = find_checkpoint(checkpoints) if checkpoints else None
-    if last:
-        print(f"train: goes on after step {step_of(last)}", flush=True)
     trainer = lightning.Trainer(
         accelerator=device.type,
-        devices=1,
+        devices=recipe.devices,
+        num_nodes=recipe.num_nodes,
+        strategy=choose_strategy(recipe),
         precision=choose_precision(recipe.precision, device),
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip,
-        callbacks=[] if on_terminal else [EpochLines()],
+        callbacks=[KeepSignals(), *([] if on_terminal else [EpochLines()])],
         default_root_dir=checkpoints,
         deterministic="warn",
         enable_checkpointing=False,  # by Lightning's own callback
@@ -329,15 +385,26 @@ def fit(
         enable_progress_bar=on_terminal,
         logger=False,
         num_sanity_val_steps=0,
-        plugins=[DirectIO()],
+        plugins=[DirectIO(), environment],
         reload_dataloaders_every_n_epochs=1,  # the order of the batches is new each epoch
         use_distributed_sampler=False,
     )
     try:
+        start_together(trainer, module)
+        found = find_checkpoint(checkpoints) if checkpoints and leads() else None
+        last = trainer.strategy.broadcast(found)
+        if last:
+            print(f"train: goes on after step {step_of(last)}", flush=True)
         trainer.fit(module, ckpt_path=last, weights_only=True)
-    except SIGTERMException:  # left alone, it would end the process with status 0
-        sys.exit(128 + signal.SIGTERM)
-    model.load_state_dict(module.best.weights)
+    except BaseException as error:
+        stop_followers(trainer)
+        if isinstance(error, SIGTERMException):  # left alone, it would end with status 0
+            sys.exit(128 + signal.SIGTERM)
+        if isinstance(error, UserError) and not leads():
+            sys.exit(1)  # rank 0 says why
+        raise
+    if leads():
+        model.load_state_dict(module.best.weights)
     if LOSSES[recipe.loss].shared_weight:
         unshare_weight(model)
     model.cpu().eval()

@@ -10,6 +10,7 @@ from ordinal.batching import Tokens
 from ordinal.calibration import calibrate
 from ordinal.checkpoints import computed_by, run_key
 from ordinal.classifier import new_classifier, save_classifier, torch_network
+from ordinal.distributed import hush_followers, leads
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, whole_file, whole_folder, write_json
 from ordinal.inference import predict_probabilities
@@ -29,6 +30,7 @@ LOG = ROOT / "logs/train.json"  # no output: it differs from machine to machine
 
 
 def main() -> None:
+    hush_followers()
     recipe = load_params().train
     facts = read_json(FACTS)
     train, validation = (Tokens.load(path) for path in PARTS.values())
@@ -38,6 +40,8 @@ def main() -> None:
     write_json(LOG, computed_by())
     model = new_classifier(ENCODER, facts["labels"], recipe)
     history = fit(model, train, validation, recipe, checkpoints)
+    if not leads():  # of several processes, one writes
+        return
     network = torch_network(model, recipe.accelerator, recipe.precision)
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
