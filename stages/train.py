@@ -37,11 +37,11 @@ def main() -> None:
     settings = recipe.model_dump_json(exclude={"checkpoint_every"})
     inputs = [FACTS, *PARTS.values(), *sorted(ENCODER.iterdir())]
     checkpoints = CHECKPOINTS / run_key(settings, inputs)
-    write_json(LOG, computed_by())
     model = new_classifier(ENCODER, facts["labels"], recipe)
     history = fit(model, train, validation, recipe, checkpoints)
     if not leads():  # of several processes, one writes
         return
+    write_json(LOG, computed_by())
     network = torch_network(model, recipe.accelerator, recipe.precision)
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
