@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-BUCKET = (
-    50  # batches sorted by length together: enough for little padding, few enough to stay mixed
-)
+# Batches sorted by length together: enough that padding stays under a twentieth of the tokens, in
+# long and in short texts (docs/performance.md); few enough that a corpus stays mixed.
+BUCKET = 50
 
 Rows = npt.NDArray[np.int64]
 
@@ -49,11 +50,22 @@ class Tokens:
         """Tokens of each row, shape (rows,)."""
         return np.diff(self.offsets)
 
-    def pad(self, rows: Rows, pad_id: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Token ids and attention mask of some rows, both (len(rows), longest of them)."""
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest row."""
+        return int(self.lengths.max())
+
+    def pad(
+        self, rows: Rows, pad_id: int, multiple: int = 1
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Token ids and attention mask of some rows, both (len(rows), width).
+
+        The width is the longest of them, rounded up to a `multiple`, but never more than the
+        longest row of all: the encoder may have no position for it.
+        """
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts
-        columns = np.arange(lengths.max())
+        columns = np.arange(min(-(-lengths.max() // multiple) * multiple, self.longest))
         mask = columns < lengths
         ids = np.where(mask, self.ids[np.where(mask, starts + columns, 0)], pad_id)
         return ids.astype(np.int64), mask.astype(np.int64)
@@ -84,7 +96,17 @@ def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence((seed, epoch, batch, rank)).generate_state(1)[0])
 
 
-def evaluation_batches(lengths: Rows, size: int) -> list[Rows]:
-    """Every row once, by length, the longest first: a batch that does not fit fails at once."""
+def evaluation_batches(lengths: Rows, tokens: int) -> list[Rows]:
+    """Every row once, by length, the longest first: a batch that does not fit fails at once.
+
+    A batch has as many rows as make at most `tokens` when all are as long as its first; one row at
+    least.
+    """
     order = np.argsort(-lengths, kind="stable")
-    return [order[at : at + size] for at in range(0, len(order), size)]
+    batches = []
+    start = 0
+    while start < len(order):
+        end = start + max(1, tokens // lengths[order[start]])
+        batches.append(order[start:end])
+        start = end
+    return batches

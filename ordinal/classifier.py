@@ -16,7 +16,7 @@ from ordinal.calibration import Calibration
 from ordinal.decoding import Probabilities
 from ordinal.errors import UserError
 from ordinal.files import read_json, write_json
-from ordinal.hardware import choose_device, choose_precision
+from ordinal.hardware import batch_tokens, choose_device, choose_precision, pad_multiple
 from ordinal.inference import Network, Padded
 from ordinal.losses import LOSSES
 from ordinal.recipe import Accelerator, Precision, Recipe
@@ -99,7 +99,13 @@ def torch_network(
         probabilities: Probabilities = head.probabilities(logits).cpu().numpy()
         return probabilities
 
-    return Network(len(model.config.ordinal["labels"]), model.config.pad_token_id, distributions)
+    return Network(
+        len(model.config.ordinal["labels"]),
+        model.config.pad_token_id,
+        distributions,
+        batch_tokens(device),
+        pad_multiple(device),
+    )
 
 
 def save_classifier(

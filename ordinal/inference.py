@@ -10,8 +10,6 @@ from tqdm import tqdm
 from ordinal.batching import Tokens, evaluation_batches
 from ordinal.decoding import Probabilities
 
-BATCH = 64
-
 Padded = npt.NDArray[np.int64]
 
 
@@ -22,7 +20,11 @@ class Network:
     classes: int
     pad_id: int
     distributions: Callable[[Padded, Padded], Probabilities]
-    """From token ids and mask, both (rows, longest), to distributions, shape (rows, K)."""
+    """From token ids and mask, both (rows, width), to distributions, shape (rows, K)."""
+    batch_tokens: int = 4096
+    """Tokens of a batch, padding included."""
+    multiple: int = 1
+    """What the width of a batch shall be a multiple of."""
 
 
 def predict_probabilities(
@@ -33,8 +35,8 @@ def predict_probabilities(
     With a `description` a terminal sees a bar of that name.
     """
     result = np.empty((len(tokens), network.classes), np.float32)
-    batches = evaluation_batches(tokens.lengths, BATCH)
+    batches = evaluation_batches(tokens.lengths, network.batch_tokens)
     quiet = None if description else True  # None: quiet unless on a terminal
     for rows in tqdm(batches, desc=description, unit="batch", disable=quiet):
-        result[rows] = network.distributions(*tokens.pad(rows, network.pad_id))
+        result[rows] = network.distributions(*tokens.pad(rows, network.pad_id, network.multiple))
     return result

@@ -1,9 +1,13 @@
 """Batches: every row once, in an order that (seed, epoch) fixes, padded as by a loop."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.corpora import hotel_lengths, padding_share, short_lengths
 from ordinal.batching import Tokens, evaluation_batches, training_batches
 
 REVIEWS = [[2, 7, 3], [2, 3], [2, 9, 9, 9, 3], [2, 8, 3]]
@@ -15,6 +19,15 @@ def test_rows_are_padded_as_by_a_loop() -> None:
     assert ids.tolist() == [[2, 8, 3, 1, 1], [2, 7, 3, 1, 1], [2, 9, 9, 9, 3]]
     assert mask.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     assert tokens.lengths.tolist() == [3, 2, 5, 3]
+
+
+@pytest.mark.parametrize(("multiple", "width"), [(1, 3), (2, 4), (3, 3), (4, 4), (8, 5)])
+def test_a_width_is_rounded_up_but_never_beyond_the_longest_of_all(
+    multiple: int, width: int
+) -> None:
+    ids, mask = Tokens.of(REVIEWS).pad(np.array([1, 0]), pad_id=1, multiple=multiple)
+    assert ids.tolist() == [[2, 3] + [1] * (width - 2), [2, 7, 3] + [1] * (width - 3)]
+    assert mask.tolist() == [[1, 1] + [0] * (width - 2), [1, 1, 1] + [0] * (width - 3)]
 
 
 lengths = st.lists(st.integers(1, 500), min_size=1, max_size=400).map(np.array)
@@ -30,11 +43,17 @@ def test_every_row_is_trained_on_once_an_epoch(
     assert max(len(batch) for batch in batches) <= size
 
 
-@given(lengths, st.integers(1, 40))
-def test_every_row_is_evaluated_once_the_longest_first(lengths: np.ndarray, size: int) -> None:
-    order = np.concatenate(evaluation_batches(lengths, size))
+@given(lengths, st.integers(1, 2000))
+def test_every_row_is_evaluated_once_the_longest_first(lengths: np.ndarray, tokens: int) -> None:
+    batches = evaluation_batches(lengths, tokens)
+    order = np.concatenate(batches)
     assert sorted(order) == list(range(len(lengths)))
     assert (np.diff(lengths[order]) <= 0).all()
+    for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        longest = lengths[batch].max()
+        assert len(batch) == 1 or len(batch) * longest <= tokens
+        if following is not None:  # one more row would have been too much
+            assert (len(batch) + 1) * longest > tokens
 
 
 def test_the_order_depends_on_seed_and_epoch_alone() -> None:
@@ -48,8 +67,9 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert order(1, 0) != order(2, 0)
 
 
-def test_little_of_a_batch_is_padding() -> None:
-    lengths = np.random.default_rng(0).lognormal(5, 0.8, size=5000).astype(int).clip(5, 512)
-    batches = training_batches(lengths, 16, seed=1, epoch=0)
-    padded = sum(len(batch) * lengths[batch].max() for batch in batches)
-    assert 1 - lengths.sum() / padded < 0.05
+@pytest.mark.parametrize("draw", [hotel_lengths, short_lengths])
+@pytest.mark.parametrize("size", [12, 16])
+def test_little_of_a_batch_is_padding(draw: Callable[[int], np.ndarray], size: int) -> None:
+    lengths = draw(4900)
+    batches = training_batches(lengths, size, seed=1, epoch=0)
+    assert padding_share(lengths, batches) < 0.05

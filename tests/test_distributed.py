@@ -28,7 +28,7 @@ LENGTHS = np.random.default_rng(0).integers(3, 60, size=301)
 def test_each_row_is_counted_on_one_rank_and_shares_are_about_as_long(
     size: int, ranks: int
 ) -> None:
-    for batches in (training_batches(LENGTHS, size, 1, 0), evaluation_batches(LENGTHS, size)):
+    for batches in (training_batches(LENGTHS, size, 1, 0), evaluation_batches(LENGTHS, 60 * size)):
         counted: list[int] = []
         for batch in batches:
             shares = [share(batch, rank, ranks) for rank in range(ranks)]

@@ -35,7 +35,7 @@ from ordinal.decoding import decode
 from ordinal.errors import UserError
 from ordinal.inference import predict_probabilities
 from ordinal.losses import LOSSES, class_weights
-from ordinal.recipe import ClassWeights, LossName, Recipe, Schedule
+from ordinal.recipe import ClassWeights, LossName, Precision, Recipe, Schedule
 from ordinal.training import BIAS_RATE, FineTuning, fit, parameter_groups
 
 LABELS = ["poor", "fair", "good"]
@@ -388,6 +388,50 @@ def test_predictions_do_not_depend_on_the_company_a_review_keeps(tiny_encoder: P
         np.testing.assert_allclose(
             predict_probabilities(torch_network(model), alone)[0], together[row], atol=1e-6
         )
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_padding_to_eights_and_the_size_of_a_batch_change_nothing(
+    precision: Precision, tiny_encoder: Path
+) -> None:
+    model = new_classifier(tiny_encoder, LABELS, RECIPE).eval()
+    network, tokens = torch_network(model, "cpu", precision), draw(40)
+    plain = predict_probabilities(network, tokens)
+    for changes in ({"multiple": 8}, {"batch_tokens": 1}, {"batch_tokens": 50, "multiple": 4}):
+        other = predict_probabilities(dataclasses.replace(network, **changes), tokens)
+        np.testing.assert_allclose(other, plain, atol=2e-7 if precision == "32-true" else 2e-3)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("clip", [0.1, None])
+def test_the_fused_optimiser_steps_as_the_plain_one_does(
+    clip: float | None, precision: Precision, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step of each, from the same gradient."""
+    fused: list[bool] = []
+    gradients: list[Tensor] = []
+
+    class Keep(Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
+            fused.append(trainer.optimizers[0].defaults["fused"])
+            groups = trainer.optimizers[0].param_groups
+            gradients.extend(weight.grad.clone() for group in groups for weight in group["params"])
+
+    monkeypatch.setattr(FineTuning, "configure_callbacks", lambda _: [Keep()])
+    options = {"epochs": 1, "batch_size": 60, "warmup": 0.0, "clip": clip, "precision": precision}
+    recipe = RECIPE.model_copy(update=options)
+    expected = new_classifier(tiny_encoder, LABELS, recipe)
+    model, _ = train(tiny_encoder, recipe)
+    assert fused == [True]
+    if clip is not None:
+        assert norm(gradients) == pytest.approx(clip, rel=1e-3)
+    groups = parameter_groups(expected, recipe)
+    weights = [weight for group in groups for weight in group["params"]]
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    torch.optim.AdamW(groups, foreach=False).step()
+    for name, weight in expected.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], weight, atol=1e-6, rtol=1e-5)
 
 
 def test_folders_that_hold_no_model_of_ours_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:

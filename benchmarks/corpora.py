@@ -1,0 +1,57 @@
+"""Corpora to measure speed on: their lengths are those of real reviews, their words are random."""
+
+import string
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from ordinal.batching import Rows, Tokens
+
+CLASSES = 5
+LONGEST = 512
+
+# Every fortieth of the 7,000 hotel reviews of docs/results.md, by length: tokens of MiniLM's
+# tokenizer, which is DistilBERT's too, cut at 512. Mean 227.
+HOTEL_QUANTILES = (
+    *(12, 22, 45, 63, 74, 83, 92, 100, 107, 115, 122, 130, 137, 145, 152, 159, 166, 173, 180, 188),
+    *(196, 205, 214, 222, 232, 245, 254, 267, 278, 292, 308, 323, 344, 367, 396, 429, 470, 512),
+    *(512, 512, 512),
+)
+
+
+def hotel_lengths(rows: int) -> Rows:
+    """Lengths in tokens, shape (rows,), distributed as those of the hotel reviews, shuffled."""
+    shares = np.linspace(0, 1, len(HOTEL_QUANTILES))
+    lengths = np.interp((np.arange(rows) + 0.5) / rows, shares, HOTEL_QUANTILES).round()
+    return np.random.default_rng(0).permutation(lengths.astype(np.int64))
+
+
+def short_lengths(rows: int) -> Rows:
+    """The same of short texts with a long tail: log-normal, median 31, mean 50, cut at 512."""
+    lengths = np.random.default_rng(0).lognormal(np.log(31), 1.0, rows).round().clip(3, LONGEST)
+    lengths[0] = LONGEST  # however few rows: padded to the longest, they cost what many do
+    return lengths.astype(np.int64)
+
+
+def random_tokens(lengths: Rows, vocabulary: int) -> Tokens:
+    """Reviews of these lengths: random token ids, without the special ones at the start."""
+    rng = np.random.default_rng(1)
+    offsets = np.concatenate([[0], lengths.cumsum()])
+    ids = rng.integers(min(1000, vocabulary // 2), vocabulary, offsets[-1], dtype=np.int32)
+    return Tokens(ids, offsets, rng.integers(CLASSES, size=len(lengths)))
+
+
+def random_texts(lengths: Rows, tokenizer: Tokenizer) -> list[str]:
+    """Reviews of these lengths, of the tokenizer's own words, so that each word is a token."""
+    letters = set(string.ascii_lowercase)
+    words = np.array(sorted(word for word in tokenizer.get_vocab() if set(word) <= letters))
+    rng = np.random.default_rng(1)
+    special = tokenizer.num_special_tokens_to_add(is_pair=False)
+    return [" ".join(rng.choice(words, max(1, length - special))) for length in lengths]
+
+
+def padding_share(lengths: Rows, batches: Iterable[npt.NDArray[np.int64]]) -> float:
+    """The share of padding in all that these batches of rows hold."""
+    return float(1 - lengths.sum() / sum(len(batch) * lengths[batch].max() for batch in batches))
