@@ -18,7 +18,7 @@ from ordinal.distributed import choose_environment, share, weight_of_share
 from ordinal.errors import UserError
 from ordinal.losses import LOSSES, class_weights
 from ordinal.recipe import LossName, Recipe
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, console_commands, environment, run_as_shown, stages_run
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=301)
 
@@ -132,7 +132,7 @@ CHANGES: dict[str, object] = {
     "accumulate": 3,
     "class_weights": "balanced",
     "clip": 0.1,
-    "checkpoint_every": 4,
+    "checkpoint_every": 2,
 }
 
 
@@ -215,7 +215,7 @@ def break_off(folder: Path, **changes: object) -> None:
     assert "Stop" in broken.stderr
     last = find_checkpoint(folder / "checkpoints")
     assert last is not None
-    assert step_of(last) == 6
+    assert step_of(last) == 8  # in the midst of the second epoch
     assert not (folder / "weights.pt").exists()
 
 
@@ -248,3 +248,20 @@ def test_a_run_that_diverges_is_told_once(folder: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.count("diverged in epoch 1") == 1
     assert run.stderr.splitlines()[-1].startswith("error: training diverged")
+
+
+def test_the_commands_of_the_page_run_and_torchrun_makes_what_dvc_makes(
+    finished_project: Path,
+) -> None:
+    model = finished_project / "models/ordinal/model.safetensors"
+    one = model.read_bytes()
+    made = []
+    for command in console_commands("docs/scaling.md"):
+        output = run_as_shown(finished_project, command)
+        made.append(model.read_bytes())
+        if command == "dvc repro":
+            assert stages_run(output) == []
+    assert made[0] != one
+    assert set(made) == {made[0]}
+    assert "devices: 2" in (finished_project / "dvc.lock").read_text()
+    assert not list((finished_project / "checkpoints").glob("*"))
