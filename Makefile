@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test test-fuzz test-faults reliability tour lint audit lock bench pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test test-fuzz test-faults reliability tour lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,9 +57,13 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
 	  --output-file requirements.lock pyproject.toml
 
-bench: $(READY) ## measure an idle `dvc repro`, and predictions against a transformers pipeline
+bench: $(READY) ## measure all that docs/performance.md says of a CPU; after `make repro`
 	@$(BIN)/python -m benchmarks.idle
+	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.prediction
+
+bench-gpu: $(READY) ## measure training on a GPU; after `dvc repro pretrained`
+	@$(BIN)/python -m benchmarks.training --gpu
 
 BASE ?= main
 pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BASE (main)
