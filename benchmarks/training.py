@@ -27,7 +27,6 @@ from unittest.mock import patch
 import datasets
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 import yaml
 from coral_pytorch.dataset import corn_label_from_logits
@@ -56,6 +55,7 @@ from ordinal.classifier import new_classifier
 from ordinal.files import write_json
 from ordinal.recipe import Precision, Recipe
 from ordinal.tokenizer import TOKENIZER_FILES
+from ordinal.tokens import SCHEMA
 from ordinal.training import FineTuning, fit
 
 ROOT = Path(__file__).parent.parent
@@ -201,9 +201,11 @@ def stage_seconds(setting: Setting) -> float:
         vocabulary = new_classifier(setting.encoder, LABELS, Recipe()).config.vocab_size
         for part, count in (("train", rows), ("validation", rows // 7)):
             tokens = random_tokens(CORPORA[corpus](count), vocabulary)
-            ids = pa.ListArray.from_arrays(pa.array(tokens.offsets, pa.int32()), tokens.ids)
-            table = pa.table({"input_ids": ids, "label": tokens.labels})
-            pq.write_table(table, folder / f"data/tokenized/{part}.parquet")
+            ids = pa.LargeListArray.from_arrays(tokens.offsets, tokens.ids)
+            labels = pa.array(tokens.labels, pa.int32())
+            path = folder / f"data/tokenized/{part}.arrow"
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+                writer.write_batch(pa.record_batch([ids, labels], SCHEMA))
         start = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "stages.train"],
