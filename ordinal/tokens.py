@@ -24,28 +24,30 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
     Returns counts for the record: rows, how many were cut, and tokens a row.
     """
     reviews = pq.ParquetFile(source)
-    bar = tqdm(total=reviews.metadata.num_rows, desc=source.name, unit="row", disable=None)
-    lengths, labels, cut = [np.zeros(1, np.int64)], [], 0
+    count = reviews.metadata.num_rows
+    offsets, labels = np.zeros(count + 1, np.int64), np.empty(count, np.int32)
+    start = cut = 0
+    bar = tqdm(total=count, desc=source.name, unit="row", disable=None)
     with tempfile.TemporaryFile(dir=path.parent) as scratch, bar:
         for piece in reviews.iter_batches(PIECE, columns=["text", "label"]):
             encodings = tokenizer.encode_batch_fast(piece["text"].to_pylist())
             ids = [encoding.ids for encoding in encodings]
             scratch.write(np.fromiter(chain.from_iterable(ids), np.int32).tobytes())
-            lengths.append(np.fromiter(map(len, ids), np.int64))
-            labels.append(piece["label"])
+            end = start + len(ids)
+            offsets[start + 1 : end + 1] = offsets[start] + np.cumsum([len(row) for row in ids])
+            labels[start:end] = piece["label"]
             cut += sum(bool(encoding.overflowing) for encoding in encodings)
-            bar.update(len(piece))
+            bar.update(len(ids))
+            start = end
         scratch.flush()
-        offsets = np.cumsum(np.concatenate(lengths))
         flat = pa.array(np.memmap(scratch, np.int32, "r"))
-        rows = pa.LargeListArray.from_arrays(offsets, flat)
+        columns = [pa.LargeListArray.from_arrays(offsets, flat), pa.array(labels)]
         # Given a path, it would end the process on a full disk, where this raises an OSError.
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
-            writer.write_batch(pa.record_batch([rows, pa.concat_arrays(labels)], SCHEMA))
-    tokens = np.diff(offsets)
+            writer.write_batch(pa.record_batch(columns, SCHEMA))
     return {
-        "rows": len(tokens),
+        "rows": count,
         "cut": cut,
-        "mean_tokens": round(float(tokens.mean()), 1),
-        "longest": int(tokens.max()),
+        "mean_tokens": round(float(offsets[-1] / count), 1),
+        "longest": int(np.diff(offsets).max()),
     }
