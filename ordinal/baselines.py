@@ -1,12 +1,15 @@
 """What a user would try first: the bar that a fine-tuned transformer has to clear."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from ordinal.decoding import Labels, Probabilities
+
+Guess = Callable[[Sequence[str]], Probabilities]
+"""From texts to distributions, shape (texts, K)."""
 
 
 def class_shares(train_labels: Labels, rows: int, classes: int) -> Probabilities:
@@ -16,20 +19,28 @@ def class_shares(train_labels: Labels, rows: int, classes: int) -> Probabilities
 
 
 def tfidf_logistic_regression(
-    train_texts: Sequence[str], train_labels: Labels, texts: Sequence[str], classes: int
-) -> Probabilities:
-    """Distributions (rows, K) from logistic regression on the TF-IDF of words and word pairs.
+    train_texts: Sequence[str], train_labels: Labels, classes: int
+) -> Guess:
+    """Learn a logistic regression on the TF-IDF of words and word pairs.
 
-    Where there is nothing to learn from, one class or no word twice, they are the class shares.
+    Where there is nothing to learn from, one class or no word twice, it says the class shares.
     """
+
+    def shares(texts: Sequence[str]) -> Probabilities:
+        return class_shares(train_labels, len(texts), classes)
+
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     try:
         features = vectorizer.fit_transform(train_texts)
     except ValueError:  # no word stands in two reviews
-        return class_shares(train_labels, len(texts), classes)
+        return shares
     if len(set(train_labels)) == 1:
-        return class_shares(train_labels, len(texts), classes)
+        return shares
     model = LogisticRegression(C=3, max_iter=1000).fit(features, train_labels)
-    probabilities = np.zeros((len(texts), classes))
-    probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(texts))
-    return probabilities
+
+    def guess(texts: Sequence[str]) -> Probabilities:
+        probabilities = np.zeros((len(texts), classes))
+        probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(texts))
+        return probabilities
+
+    return guess

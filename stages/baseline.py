@@ -1,8 +1,13 @@
 """Measure what a user would try first, on the same rows."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ordinal.baselines import class_shares, tfidf_logistic_regression
 from ordinal.decoding import Labels, decode
@@ -11,14 +16,21 @@ from ordinal.files import for_json, read_json, write_json
 from ordinal.metrics import all_metrics
 from stages.params import load_params
 
+LEARNED = 50_000  # training rows, at most; more would take time and memory, and change little
+PIECE = 10_000  # rows in memory at once
+
 
 def main() -> None:
     rule = load_params().train.decode
     classes = len(read_json(Path("data/raw/facts.json"))["labels"])
-    train_texts, train_labels = read_part("train")
-    test_texts, test_labels = read_part("test")
+    train_labels, test_labels = read_labels("train"), read_labels("test")
     shares = class_shares(train_labels, len(test_labels), classes)
-    tfidf = tfidf_logistic_regression(train_texts, train_labels, test_texts, classes)
+    # All of the rows, if they are not too many.
+    learned = np.random.default_rng(0).permutation(len(train_labels)) < LEARNED
+    texts = list(chain.from_iterable(read_texts("train", learned)))
+    guess = tfidf_logistic_regression(texts, train_labels[learned], classes)
+    everything = np.full(len(test_labels), True)
+    tfidf = np.concatenate([guess(piece) for piece in read_texts("test", everything)])
     results = {
         "median": for_json(all_metrics(test_labels, decode(shares, "median"), shares)),
         "tfidf": for_json(all_metrics(test_labels, decode(tfidf, rule), tfidf)),
@@ -28,9 +40,18 @@ def main() -> None:
         print(f"baseline: {name}: test MAE {figures['mae']:.4f}")
 
 
-def read_part(part: str) -> tuple[list[str], Labels]:
-    table = pd.read_parquet(f"data/split/{part}.parquet")
-    return table["text"].tolist(), table["label"].to_numpy("int64")
+def read_labels(part: str) -> Labels:
+    table = pq.read_table(f"data/split/{part}.parquet", columns=["label"])
+    labels: Labels = table["label"].to_numpy().astype(np.int64)
+    return labels
+
+
+def read_texts(part: str, wanted: npt.NDArray[np.bool_]) -> Iterator[list[str]]:
+    """The texts of a part, in pieces, as far as they are wanted."""
+    start = 0
+    for piece in pq.ParquetFile(f"data/split/{part}.parquet").iter_batches(PIECE, columns=["text"]):
+        yield piece["text"].filter(pa.array(wanted[start : start + len(piece)])).to_pylist()
+        start += len(piece)
 
 
 if __name__ == "__main__":

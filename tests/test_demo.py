@@ -102,7 +102,7 @@ def test_texts_are_whole_sentences(many: list[Review]) -> None:
 def test_word_counts_beat_the_median_but_stay_above_the_noise(reviews: list[Review]) -> None:
     texts = [review.text for review in reviews]
     labels = np.array([review.stars - 1 for review in reviews])
-    probabilities = tfidf_logistic_regression(texts[:1000], labels[:1000], texts[1000:], 5)
+    probabilities = tfidf_logistic_regression(texts[:1000], labels[:1000], 5)(texts[1000:])
     mae = np.abs(decode(probabilities) - labels[1000:]).mean()
     median_mae = np.abs(2 - labels[1000:]).mean()
     assert median_mae == pytest.approx(1.2, abs=0.1)
