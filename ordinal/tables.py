@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordinal.errors import UserError, shown
-from ordinal.files import is_html
+from ordinal.files import BLOCK, is_html
 
 PIECE = 50_000  # rows in memory at once
 GROWTH = 100  # times its own size: what a packed file may unpack to,
@@ -83,7 +83,8 @@ def _pieces(path: Path, kind: str) -> Iterator[pd.DataFrame]:
 
 
 def _parquet(path: Path) -> Iterator[pd.DataFrame]:
-    table = pq.ParquetFile(path)
+    # Without a buffer, a row group is read in one block: that may be the whole file.
+    table = pq.ParquetFile(path, buffer_size=BLOCK)
     groups = (table.metadata.row_group(index) for index in range(table.num_row_groups))
     _check_growth(path, sum(group.total_byte_size for group in groups))
     for batch in table.iter_batches(PIECE):
