@@ -4,12 +4,14 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import ordinal
+from ordinal import streaming, tables
 from ordinal.errors import UserError
 from ordinal.streaming import predict_rows, texts_of_lines
 from tests.conftest import run_in
@@ -143,6 +145,31 @@ def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None
     predictor = ordinal.load(finished_project / "models/ordinal")
     rows = predict_rows(predictor, texts_of_lines(Endless()), "stdin", keep_going=False)  # type: ignore[arg-type]
     assert len(next(rows)) == read == 2048
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_is_read_in_pieces_and_no_more_of_it_than_is_asked_for(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "PIECE", 4)
+    monkeypatch.setattr(streaming, "PIECE", 3)
+    path = tmp_path / f"reviews.{ending}"
+    reviews = pd.DataFrame({"review": [f"room {row}" for row in range(10)]})
+    reviews.to_csv(path, index=False) if ending == "csv" else reviews.to_parquet(path)
+    read = []
+
+    def watched(*arguments: object) -> Iterator[pd.DataFrame]:
+        for piece in tables.read_table(*arguments):  # type: ignore[arg-type]
+            read.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(streaming, "read_table", watched)
+    pieces = streaming.texts_of_file(path, "review")
+    assert len(next(pieces)) == 3
+    assert sum(read) <= 4
+    rest = [len(piece) for piece in pieces]
+    assert sum(rest) == 7
+    assert max(*rest, *read) <= 4
 
 
 def test_an_empty_text_is_refused_by_its_number(finished_project: Path) -> None:
