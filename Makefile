@@ -61,6 +61,8 @@ bench: $(READY) ## measure all that docs/performance.md says of a CPU; after `ma
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.prediction
+	@$(BIN)/python -m benchmarks.tokenization
+	@$(BIN)/python -m benchmarks.growth
 
 bench-gpu: $(READY) ## measure training on a GPU; after `dvc repro pretrained`
 	@$(BIN)/python -m benchmarks.training --gpu

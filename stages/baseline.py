@@ -27,6 +27,8 @@ def main() -> None:
     shares = class_shares(train_labels, len(test_labels), classes)
     # All of the rows, if they are not too many.
     learned = np.random.default_rng(0).permutation(len(train_labels)) < LEARNED
+    if len(train_labels) > LEARNED:
+        print(f"baseline: tfidf learns from {LEARNED} of the {len(train_labels)} training rows")
     texts = list(chain.from_iterable(read_texts("train", learned)))
     guess = tfidf_logistic_regression(texts, train_labels[learned], classes)
     everything = np.full(len(test_labels), True)
