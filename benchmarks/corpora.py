@@ -1,10 +1,8 @@
 """Corpora to measure speed on: their lengths are those of real reviews, their words are random."""
 
 import string
-from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from ordinal.batching import Rows, Tokens
@@ -50,8 +48,3 @@ def random_texts(lengths: Rows, tokenizer: Tokenizer) -> list[str]:
     rng = np.random.default_rng(1)
     special = tokenizer.num_special_tokens_to_add(is_pair=False)
     return [" ".join(rng.choice(words, max(1, length - special))) for length in lengths]
-
-
-def padding_share(lengths: Rows, batches: Iterable[npt.NDArray[np.int64]]) -> float:
-    """The share of padding in all that these batches of rows hold."""
-    return float(1 - lengths.sum() / sum(len(batch) * lengths[batch].max() for batch in batches))

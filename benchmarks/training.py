@@ -46,11 +46,10 @@ from transformers.utils import logging
 from benchmarks.corpora import (
     CLASSES,
     hotel_lengths,
-    padding_share,
     random_tokens,
     short_lengths,
 )
-from ordinal.batching import Rows, Tokens, training_batches
+from ordinal.batching import Rows, Tokens, padding_share, training_batches
 from ordinal.classifier import new_classifier
 from ordinal.files import write_json
 from ordinal.recipe import Precision, Recipe

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-# Batches sorted by length together: enough that padding stays under a twentieth of the tokens, in
-# long and in short texts (docs/performance.md); few enough that a corpus stays mixed.
-BUCKET = 50
+BUCKET = 50  # batches sorted by length together, at least: few enough that a corpus stays mixed
+PADDING = 0.05  # of what batches hold, at most, if larger buckets can help it
 
 Rows = npt.NDArray[np.int64]
 
@@ -75,17 +74,33 @@ def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Ro
     """The batches of one epoch: every row once, `size` rows each (the last may have fewer).
 
     Rows are shuffled, sorted by length within buckets of `BUCKET` batches, cut, and the batches
-    shuffled. All of it depends on `seed` and `epoch` alone, so that a run can go on anywhere.
+    shuffled. Where the lengths are so uneven that more than `PADDING` of it all were padding,
+    buckets are twice as wide, or twice again. All of it depends on `seed` and `epoch` alone, so
+    that a run can go on anywhere.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(lengths))
-    batches = []
-    for start in range(0, len(order), size * BUCKET):
-        bucket = order[start : start + size * BUCKET]
-        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
-        batches += [bucket[at : at + size] for at in range(0, len(bucket), size)]
+    width = size * BUCKET
+    batches = _cut(_sorted_in_buckets(order, lengths, width), size)
+    while padding_share(lengths, batches) > PADDING and width < len(order):
+        width *= 2
+        batches = _cut(_sorted_in_buckets(order, lengths, width), size)
     rng.shuffle(batches)
     return batches
+
+
+def padding_share(lengths: Rows, batches: Sequence[Rows]) -> float:
+    """The share of padding in all that these batches of rows hold."""
+    held = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return float(1 - lengths.sum() / held)
+
+
+def _sorted_in_buckets(order: Rows, lengths: Rows, width: int) -> Rows:
+    return order[np.lexsort((lengths[order], np.arange(len(order)) // width))]
+
+
+def _cut(order: Rows, size: int) -> list[Rows]:
+    return [order[at : at + size] for at in range(0, len(order), size)]
 
 
 def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.corpora import hotel_lengths, padding_share, short_lengths
-from ordinal.batching import Tokens, evaluation_batches, training_batches
+from benchmarks.corpora import hotel_lengths, short_lengths
+from ordinal.batching import (
+    BUCKET,
+    Tokens,
+    evaluation_batches,
+    padding_share,
+    training_batches,
+)
 
 REVIEWS = [[2, 7, 3], [2, 3], [2, 9, 9, 9, 3], [2, 8, 3]]
 
@@ -68,8 +74,20 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 @pytest.mark.parametrize("draw", [hotel_lengths, short_lengths])
-@pytest.mark.parametrize("size", [12, 16])
+@pytest.mark.parametrize("size", [12, 16, 32])
 def test_little_of_a_batch_is_padding(draw: Callable[[int], np.ndarray], size: int) -> None:
     lengths = draw(4900)
     batches = training_batches(lengths, size, seed=1, epoch=0)
     assert padding_share(lengths, batches) < 0.05
+
+
+def test_a_corpus_of_even_lengths_stays_mixed() -> None:
+    lengths = np.random.default_rng(0).permutation(np.arange(10_000) % 100 + 100)
+    batches = training_batches(lengths, 4, seed=1, epoch=0)
+    # The longest rows of all are in as many batches as there are buckets with one, about.
+    assert sum(lengths[batch].max() == 199 for batch in batches) > len(batches) / BUCKET / 2
+
+
+def test_padding_is_what_a_loop_counts() -> None:
+    lengths = np.array([3, 2, 5, 3])
+    assert padding_share(lengths, [np.array([0, 1]), np.array([2, 3])]) == pytest.approx(3 / 16)
