@@ -1,7 +1,8 @@
-"""Rows a second of `Predictor.predict` against a transformers pipeline, on the test rows of a run.
+"""Rows a second of `Predictor.predict` against a transformers pipeline, with a run's model.
 
 The pipeline has the batch size, of `BATCH_SIZES`, that is best for it; both sides run in turns, and
-have to say the same labels. Prints the ratio of their medians: `make bench`.
+have to say the same labels. The texts are the run's test rows, and random words of real reviews'
+lengths. Prints the ratio of their medians: `make bench`.
 """
 
 import statistics
@@ -15,23 +16,31 @@ import torch
 from transformers import pipeline
 from transformers.utils import logging
 
+from benchmarks.corpora import hotel_lengths, random_texts, short_lengths
 from ordinal import Predictor, load
 from ordinal.calibration import temper
 from ordinal.decoding import decode
 from ordinal.losses import LOSSES
+from ordinal.recipe import Precision
 
 MODEL = Path("models/ordinal")
-BATCH_SIZES = (1, 8, 16, 32, 64)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+ROWS = 240
 REPEATS = 5
 
 Predict = Callable[[list[str]], list[str]]
 
 
-def reviews() -> list[str]:
+def test_rows() -> list[str]:
     """The texts of the test rows."""
     rows = pd.read_parquet("data/split/test.parquet", columns=["row"])["row"]
     texts: list[str] = pd.read_parquet("data/raw/reviews.parquet")["text"].iloc[rows].tolist()
     return texts
+
+
+def ours(precision: Precision) -> Predict:
+    predictor = load(MODEL, accelerator="cpu", precision=precision)
+    return lambda texts: [prediction.label for prediction in predictor.predict(texts)]
 
 
 def pipeline_of(predictor: Predictor, batch_size: int) -> Predict:
@@ -59,27 +68,37 @@ def seconds(predict: Predict, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
+def compare(name: str, texts: list[str], predictor: Predictor) -> None:
+    """Print the ratio of both sides on some texts, in each of our precisions."""
+    pipelines = {size: pipeline_of(predictor, size) for size in BATCH_SIZES}
+    best = min(pipelines, key=lambda size: seconds(pipelines[size], texts))
+    sides = {"pipeline": pipelines[best], "32-true": ours("32-true"), "bf16": ours("bf16-mixed")}
+    labels = {side: np.array(predict(texts)) for side, predict in sides.items()}
+    turns = [[seconds(predict, texts) for predict in sides.values()] for _ in range(REPEATS)]
+    medians = (statistics.median(side) for side in zip(*turns, strict=True))
+    speed = dict(zip(sides, (len(texts) / median for median in medians), strict=True))
+    there = speed.pop("pipeline")
+    print(f"{len(texts)} texts, {name}")
+    for side, here in speed.items():
+        same = np.mean(labels[side] == labels["pipeline"])
+        print(
+            f"  {side}: {here / there:.2f} times the pipeline's rows/s, "
+            f"the same label for {same:.1%}; {here:.0f} rows/s"
+        )
+    print(f"  pipeline: {there:.0f} rows/s in batches of {best}, the best of {BATCH_SIZES}")
+
+
 def main() -> None:
     logging.set_verbosity_error()
-    texts = reviews()
     predictor = load(MODEL, accelerator="cpu")
-
-    def ours(given: list[str]) -> list[str]:
-        return [prediction.label for prediction in predictor.predict(given)]
-
-    sides = {size: pipeline_of(predictor, size) for size in BATCH_SIZES}
-    best = min(sides, key=lambda size: seconds(sides[size], texts))
-    theirs = sides[best]
-    same = np.mean(np.array(ours(texts)) == np.array(theirs(texts)))
-    turns = [(seconds(ours, texts), seconds(theirs, texts)) for _ in range(REPEATS)]
-    our_time, their_time = (statistics.median(side) for side in zip(*turns, strict=True))
-    rows, threads = len(texts), torch.get_num_threads()
-    print(f"prediction of {rows} texts, medians of {REPEATS}, {threads} threads")
-    print(f"  {their_time / our_time:.2f} times the rows/s of a transformers pipeline")
-    print(
-        f"  {rows / our_time:.0f} rows/s here; {rows / their_time:.0f} there, in batches of {best},"
-    )
-    print(f"  the best of {BATCH_SIZES}; the same label for {same:.1%}")
+    print(f"prediction, medians of {REPEATS}, {torch.get_num_threads()} threads")
+    corpora = {
+        "as long as real reviews (227 tokens on average)": hotel_lengths(ROWS),
+        "short with a long tail (50 tokens on average)": short_lengths(ROWS),
+    }
+    compare("the run's test rows", test_rows(), predictor)
+    for name, lengths in corpora.items():
+        compare(name, random_texts(lengths, predictor.tokenizer), predictor)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Network:
     pad_id: int
     distributions: Callable[[Padded, Padded], Probabilities]
     """From token ids and mask, both (rows, width), to distributions, shape (rows, K)."""
-    batch_tokens: int = 4096
+    batch_tokens: int = 1024
     """Tokens of a batch, padding included."""
     multiple: int = 1
     """What the width of a batch shall be a multiple of."""
