@@ -15,12 +15,12 @@ from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ordinal.errors import UserError, shown
-from ordinal.files import BLOCK, is_html
+from ordinal.files import is_html
+from ordinal.parquet import open_parquet
 
-PIECE = 50_000  # rows in memory at once
+PIECE = 10_000  # rows in memory at once
 GROWTH = 100  # times its own size: what a packed file may unpack to,
 FREE_GROWTH = 64 << 20  # or this many bytes, if that is more
 SEPARATED = {
@@ -83,8 +83,7 @@ def _pieces(path: Path, kind: str) -> Iterator[pd.DataFrame]:
 
 
 def _parquet(path: Path) -> Iterator[pd.DataFrame]:
-    # Without a buffer, a row group is read in one block: that may be the whole file.
-    table = pq.ParquetFile(path, buffer_size=BLOCK)
+    table = open_parquet(path)
     groups = (table.metadata.row_group(index) for index in range(table.num_row_groups))
     _check_growth(path, sum(group.total_byte_size for group in groups))
     for batch in table.iter_batches(PIECE):

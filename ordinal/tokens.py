@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 from tqdm import tqdm
+
+from ordinal.parquet import open_parquet
 
 PIECE = 2048  # reviews in memory at once, where an encoding takes hundreds of bytes a token
 SCHEMA = pa.schema([("input_ids", pa.large_list(pa.int32())), ("label", pa.int32())])
@@ -23,7 +24,7 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
 
     Returns counts for the record: rows, how many were cut, and tokens a row.
     """
-    reviews = pq.ParquetFile(source)
+    reviews = open_parquet(source)
     count = reviews.metadata.num_rows
     offsets, labels = np.zeros(count + 1, np.int64), np.empty(count, np.int32)
     start = cut = 0

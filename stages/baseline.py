@@ -14,6 +14,7 @@ from ordinal.decoding import Labels, decode
 from ordinal.errors import report_user_errors
 from ordinal.files import for_json, read_json, write_json
 from ordinal.metrics import all_metrics
+from ordinal.parquet import open_parquet
 from stages.params import load_params
 
 LEARNED = 50_000  # training rows, at most; more would take time and memory, and change little
@@ -51,7 +52,8 @@ def read_labels(part: str) -> Labels:
 def read_texts(part: str, wanted: npt.NDArray[np.bool_]) -> Iterator[list[str]]:
     """The texts of a part, in pieces, as far as they are wanted."""
     start = 0
-    for piece in pq.ParquetFile(f"data/split/{part}.parquet").iter_batches(PIECE, columns=["text"]):
+    reviews = open_parquet(Path(f"data/split/{part}.parquet"))
+    for piece in reviews.iter_batches(PIECE, columns=["text"]):
         yield piece["text"].filter(pa.array(wanted[start : start + len(piece)])).to_pylist()
         start += len(piece)
 

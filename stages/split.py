@@ -9,17 +9,18 @@ import pyarrow.parquet as pq
 
 from ordinal.errors import UserError, report_user_errors
 from ordinal.files import whole_folder, write_json
+from ordinal.parquet import open_parquet
 from ordinal.split import PARTS, count_leaks, fingerprints, hash_split, shuffle_split
 from stages.params import load_params
 
-PIECE = 50_000  # rows in memory at once
+PIECE = 10_000  # rows in memory at once
 NEEDED = {"train": 1, "validation": 1, "test": 2}  # rows; one alone has no interval
 
 
 def main() -> None:
     params = load_params().split
     shares = (params.train, params.validation, params.test)
-    reviews = pq.ParquetFile("data/raw/reviews.parquet")
+    reviews = open_parquet(Path("data/raw/reviews.parquet"))
     texts = (piece["text"].to_pylist() for piece in reviews.iter_batches(PIECE, columns=["text"]))
     prints = np.concatenate([fingerprints(piece) for piece in texts])
     if params.method == "hash":
