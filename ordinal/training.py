@@ -205,19 +205,21 @@ class FineTuning(lightning.LightningModule):
             self._save()
 
     def on_validation_epoch_start(self) -> None:
-        self.validation_sums = torch.zeros(3, device=self.device)  # loss, absolute error, rows
+        # Loss, terms of its mean, absolute error, rows: sums, for no row may count for more.
+        self.validation_sums = torch.zeros(4, device=self.device)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         ids, mask, labels = batch
         logits = self(ids, mask)
         predicted = decode(self.head.probabilities(logits).cpu().numpy(), self.recipe.decode)
         error = (torch.from_numpy(predicted).to(labels) - labels).abs().sum()
-        loss = self.head.loss(logits, labels) * len(labels)
-        sums = torch.stack([loss, error, loss.new_tensor(len(labels))])
+        terms = self.head.terms(labels, logits.shape[1]).sum()
+        loss = self.head.loss(logits, labels) * terms
+        sums = torch.stack([loss, terms, error, loss.new_tensor(len(labels))])
         self.validation_sums += sums * is_counted(self.validation_batches[index], self.global_rank)
 
     def on_validation_epoch_end(self) -> None:
-        loss, error, rows = of_all_ranks(self.validation_sums).sum(dim=0).tolist()
+        loss, terms, error, rows = of_all_ranks(self.validation_sums).sum(dim=0).tolist()
         train_loss, batches = of_all_ranks(self.train_loss).mean(dim=0).tolist()
         if not math.isfinite(loss + train_loss):
             raise UserError(
@@ -229,7 +231,7 @@ class FineTuning(lightning.LightningModule):
             {
                 "epoch": epoch,
                 "train_loss": round(train_loss / batches, 5),
-                "validation_loss": round(loss / rows, 5),
+                "validation_loss": round(loss / terms, 5),
                 "validation_mae": round(mae, 5),
             }
         )

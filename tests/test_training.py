@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from ordinal import training
 from ordinal.batching import Tokens, training_batches
 from ordinal.calibration import Calibration
 from ordinal.classifier import (
@@ -79,6 +80,19 @@ def test_it_learns_and_keeps_the_epoch_of_least_validation_mae(
     assert mae == pytest.approx(min(epoch["validation_mae"] for epoch in epochs), abs=1e-5)
     assert mae < epochs[0]["validation_mae"] / 2
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+
+
+@pytest.mark.parametrize("loss", ["corn", "oll"])
+def test_the_validation_figures_do_not_depend_on_the_batches(
+    loss: LossName, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.model_copy(update={"loss": loss, "epochs": 1})
+    epochs = []
+    for tokens in (1, 30, 1000):  # a row, a few, all
+        monkeypatch.setattr(training, "batch_tokens", lambda device, tokens=tokens: tokens)
+        epochs += train(tiny_encoder, recipe)[1]
+    assert epochs[0] == pytest.approx(epochs[1], abs=2e-5)
+    assert epochs[0] == pytest.approx(epochs[2], abs=2e-5)
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_encoder: Path) -> None:
