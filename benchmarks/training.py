@@ -106,7 +106,7 @@ def now(device: torch.device) -> float:
 
 
 def ours(setting: Setting, tokens: Tokens, recipe: Recipe) -> float:
-    """Samples a second of `fit`."""
+    """Tokens a second of `fit`, without the padding."""
     accelerator = "gpu" if setting.device.type == "cuda" else "cpu"
     recipe = recipe.model_copy(update={"epochs": setting.epochs, "accelerator": accelerator})
     model = new_classifier(setting.encoder, LABELS, recipe)
@@ -117,7 +117,7 @@ def ours(setting: Setting, tokens: Tokens, recipe: Recipe) -> float:
         contextlib.redirect_stdout(io.StringIO()),
     ):
         fit(model, tokens, few, recipe)
-    return len(tokens) / clock.seconds
+    return float(tokens.lengths.sum() / clock.seconds)
 
 
 def tutorials(setting: Setting, tokens: Tokens) -> float:
@@ -216,29 +216,42 @@ def stage_seconds(setting: Setting) -> float:
         return time.perf_counter() - start
 
 
+def sample(lengths: Rows, rows: int) -> Rows:
+    """The lengths of about so many rows, of batches evenly spread over all from short to long.
+
+    Rows drawn one by one would be further apart in length than in a whole epoch, and more padded.
+    """
+    batches = training_batches(lengths, BATCH, seed=1, epoch=0)
+    batches.sort(key=lambda batch: int(lengths[batch].max()))
+    every = len(lengths) // rows
+    return lengths[np.concatenate(batches[every // 2 :: every])]
+
+
 def compare(setting: Setting, corpus: str) -> None:
     """Print the ratio of both sides at the tutorial's batch size, then a table of ours."""
-    lengths = CORPORA[corpus](setting.rows[corpus])
+    whole = CORPORA[corpus](ALL_ROWS)
+    lengths = sample(whole, setting.rows[corpus])
     config = new_classifier(setting.encoder, LABELS, Recipe()).config
-    tokens = random_tokens(lengths, config.vocab_size)
+    tokens, all_tokens = (random_tokens(given, config.vocab_size) for given in (lengths, whole))
     recipe = Recipe(batch_size=BATCH, precision="32-true")
     turns = [
-        (ours(setting, tokens, recipe), tutorials(setting, tokens)) for _ in range(setting.repeats)
+        (ours(setting, tokens, recipe), tutorials(setting, all_tokens))
+        for _ in range(setting.repeats)
     ]
-    here, there = (statistics.median(side) for side in zip(*turns, strict=True))
-    whole = CORPORA[corpus](ALL_ROWS)
+    speed, there = (statistics.median(side) for side in zip(*turns, strict=True))
+    here = speed / whole.mean()  # the sample's mean length is not quite that
     padding = padding_share(whole, training_batches(whole, BATCH, seed=1, epoch=0))
-    print(f"{corpus} texts, {lengths.mean():.0f} tokens on average, the longest {lengths.max()}")
+    print(f"{corpus} texts, {whole.mean():.0f} tokens on average, the longest {whole.max()}")
     print(f"  {here / there:.1f} times the tutorial's samples/s, both in batches of {BATCH}, fp32")
     print(f"  {here:.1f} samples/s here, {there:.2f} there; medians of {setting.repeats}")
     print(f"  padding {padding:.1%} of the tokens here, {1 - whole.mean() / whole.max():.0%} there")
-    table(setting, tokens)
+    table(setting, tokens, whole.mean())
 
 
-def table(setting: Setting, tokens: Tokens) -> None:
-    """Print the speed of each batch size and precision, beside the best matrix rate of now."""
+def table(setting: Setting, tokens: Tokens, mean: float) -> None:
+    """Print the speed of each batch size and precision, for texts of that `mean` length."""
     model: PreTrainedModel = new_classifier(setting.encoder, LABELS, Recipe())
-    work = training_flops(model, tokens.lengths) / len(tokens)
+    work = training_flops(model, tokens.lengths) / tokens.lengths.sum()
     best = matrix_rate(setting.device)
     print(f"  best bf16 matrix rate {best / 1e12:.2f} TFLOP/s")
     print("  | batch | precision | samples/s | tokens/s | share of the matrix rate |")
@@ -247,7 +260,7 @@ def table(setting: Setting, tokens: Tokens) -> None:
         for precision in PRECISIONS:
             speed = ours(setting, tokens, Recipe(batch_size=size, precision=precision))
             print(
-                f"  | {size} | {precision} | {speed:.1f} | {speed * tokens.lengths.mean():.0f} "
+                f"  | {size} | {precision} | {speed / mean:.1f} | {speed:.0f} "
                 f"| {speed * work / best:.0%} |",
                 flush=True,
             )
