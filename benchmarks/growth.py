@@ -4,7 +4,7 @@ Runs the stages as DVC does, each in a process of its own, on more and more synt
 the tokenizer of the default encoder and a network that is next to nothing, so that what grows is
 ours. Of the exponents, 1 is in proportion to the rows and 0 not at all; they are fitted to the
 `FITTED` largest numbers of rows. `make bench`; with more rows, and the picture written anew:
-`python -m benchmarks.growth 3000 10000 30000 100000 300000 1000000`.
+`python -m benchmarks.growth 10000 100000 1000000`.
 """
 
 import io
@@ -124,7 +124,7 @@ def draw(figures: Figures) -> str:
             axes.set_xlabel("rows")
             axes.set_title(title)
             axes.spines[["right", "top"]].set_visible(False)
-        axes.legend(frameon=False, ncols=2)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right", frameon=False)
         picture = io.StringIO()
         figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
     return picture.getvalue()
