@@ -66,7 +66,7 @@ WRITERS = {
     "a table": "pd.DataFrame({'a': np.random.default_rng(0).random(1 << 17)}).to_parquet(path)",
     "weights": "save_file({'a': torch.zeros(1 << 18)}, path)",
     "a checkpoint": "DirectIO().save_checkpoint({'a': torch.zeros(1 << 18)}, path)",
-    "tokens": "tokenize(path.with_name('texts.parquet'), Tokenizer(WordLevel({'a': 0})), path)",
+    "tokens": "tokenize(path.with_name('texts.parquet'), words, path)",
 }
 
 
@@ -89,6 +89,7 @@ out = Path(sys.argv[1])
 with report_user_errors(), whole_file(out) as path:
     texts = pd.DataFrame({{"text": ["a" * 1000] * 20000, "label": 1}})
     texts.to_parquet(path.with_name("texts.parquet"))
+    words = Tokenizer(WordLevel({{"?": 0}}, "?"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
     {WRITERS[kind]}
 """
