@@ -11,10 +11,8 @@ with DistilBERT's shape: how fast a model is does not depend on its weights. Pri
 
 import contextlib
 import io
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -49,6 +47,7 @@ from benchmarks.corpora import (
     random_tokens,
     short_lengths,
 )
+from benchmarks.growth import run_stage
 from ordinal.batching import Rows, Tokens, padding_share, training_batches
 from ordinal.classifier import new_classifier
 from ordinal.files import write_json
@@ -205,15 +204,7 @@ def stage_seconds(setting: Setting) -> float:
             path = folder / f"data/tokenized/{part}.arrow"
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
                 writer.write_batch(pa.record_batch([ids, labels], SCHEMA))
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "stages.train"],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-        )
-        return time.perf_counter() - start
+        return run_stage(folder, "train")
 
 
 def sample(lengths: Rows, rows: int) -> Rows:
