@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 
 from ordinal.errors import UserError
+from ordinal.inference import CPU_TOKENS
 from ordinal.recipe import Accelerator, Precision
 
 
@@ -41,8 +42,5 @@ def pad_multiple(device: torch.device) -> int:
 
 
 def batch_tokens(device: torch.device) -> int:
-    """How many tokens to compute at once where no gradient is kept, padding included.
-
-    A CPU gains nothing by more than about a thousand, and rows of a small batch are more alike.
-    """
-    return 32768 if device.type == "cuda" else 1024
+    """How many tokens to compute at once where no gradient is kept, padding included."""
+    return 32768 if device.type == "cuda" else CPU_TOKENS

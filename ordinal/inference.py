@@ -10,6 +10,8 @@ from tqdm import tqdm
 from ordinal.batching import Tokens, evaluation_batches
 from ordinal.decoding import Probabilities
 
+CPU_TOKENS = 1024  # of a batch: a CPU gains nothing by more, and few rows are more alike
+
 Padded = npt.NDArray[np.int64]
 
 
@@ -21,7 +23,7 @@ class Network:
     pad_id: int
     distributions: Callable[[Padded, Padded], Probabilities]
     """From token ids and mask, both (rows, width), to distributions, shape (rows, K)."""
-    batch_tokens: int = 1024
+    batch_tokens: int = CPU_TOKENS
     """Tokens of a batch, padding included."""
     multiple: int = 1
     """What the width of a batch shall be a multiple of."""

@@ -119,9 +119,9 @@ class FineTuning(lightning.LightningModule):
         self.head = LOSSES[recipe.loss]
         self.recipe = recipe
         classes = len(model.config.ordinal["labels"])
-        weights = class_weights(torch.from_numpy(train.labels), classes, recipe.class_weights)
-        self.register_buffer("class_weights", weights, persistent=False)
         labels = torch.from_numpy(train.labels)
+        weights = class_weights(labels, classes, recipe.class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.row_weights = weights.double()[labels] * self.head.terms(
             labels, self.head.outputs(classes)
         )
