@@ -44,7 +44,8 @@ class Watch(Callback):
         )
 
     def on_train_batch_start(self, trainer, module, batch, index) -> None:
-        if len(self.seen["train"]) == self.stop:
+        # Rank 0 alone: a rank that ended first would be missed by this one in the step before.
+        if leads() and len(self.seen["train"]) == self.stop:
             raise Stop
         self._note("train", batch)
 
