@@ -20,6 +20,7 @@ from benchmarks.corpora import hotel_lengths, random_texts, short_lengths
 from ordinal import Predictor, load
 from ordinal.calibration import temper
 from ordinal.decoding import decode
+from ordinal.hardware import has_bf16
 from ordinal.losses import LOSSES
 from ordinal.recipe import Precision
 
@@ -72,7 +73,9 @@ def compare(name: str, texts: list[str], predictor: Predictor) -> None:
     """Print the ratio of both sides on some texts, in each of our precisions."""
     pipelines = {size: pipeline_of(predictor, size) for size in BATCH_SIZES}
     best = min(pipelines, key=lambda size: seconds(pipelines[size], texts))
-    sides = {"pipeline": pipelines[best], "32-true": ours("32-true"), "bf16": ours("bf16-mixed")}
+    sides = {"pipeline": pipelines[best], "fp32": ours("32-true")}
+    if has_bf16(torch.device("cpu")):
+        sides["bf16"] = ours("bf16-mixed")
     labels = {side: np.array(predict(texts)) for side, predict in sides.items()}
     turns = [[seconds(predict, texts) for predict in sides.values()] for _ in range(REPEATS)]
     medians = (statistics.median(side) for side in zip(*turns, strict=True))

@@ -51,6 +51,7 @@ from benchmarks.growth import run_stage
 from ordinal.batching import Rows, Tokens, padding_share, training_batches
 from ordinal.classifier import new_classifier
 from ordinal.files import write_json
+from ordinal.hardware import has_bf16
 from ordinal.recipe import Precision, Recipe
 from ordinal.tokenizer import TOKENIZER_FILES
 from ordinal.tokens import SCHEMA
@@ -151,12 +152,12 @@ def _forever(loader: DataLoader) -> Iterator[dict[str, torch.Tensor]]:
         yield from loader
 
 
-def matrix_rate(device: torch.device) -> float:
-    """The most bf16 operations a second of a product of two square matrices, of several sizes."""
+def matrix_rate(device: torch.device, kind: torch.dtype) -> float:
+    """The most operations a second of a product of two square matrices, of several sizes."""
     sizes = (4096, 8192, 16384) if device.type == "cuda" else (512, 1024, 2048)
     rates = []
     for size in sizes:
-        left, right = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
+        left, right = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
         for _ in range(5):
             start = now(device)
             left @ right
@@ -243,12 +244,13 @@ def table(setting: Setting, tokens: Tokens, mean: float) -> None:
     """Print the speed of each batch size and precision, for texts of that `mean` length."""
     model: PreTrainedModel = new_classifier(setting.encoder, LABELS, Recipe())
     work = training_flops(model, tokens.lengths) / tokens.lengths.sum()
-    best = matrix_rate(setting.device)
-    print(f"  best bf16 matrix rate {best / 1e12:.2f} TFLOP/s")
+    in_bf16 = has_bf16(setting.device)
+    best = matrix_rate(setting.device, torch.bfloat16 if in_bf16 else torch.float32)
+    print(f"  best {'bf16' if in_bf16 else 'fp32'} matrix rate {best / 1e12:.2f} TFLOP/s")
     print("  | batch | precision | samples/s | tokens/s | share of the matrix rate |")
     print("  |---|---|---|---|---|")
     for size in setting.sizes:
-        for precision in PRECISIONS:
+        for precision in PRECISIONS if in_bf16 else PRECISIONS[:1]:
             speed = ours(setting, tokens, Recipe(batch_size=size, precision=precision))
             print(
                 f"  | {size} | {precision} | {speed / mean:.1f} | {speed:.0f} "

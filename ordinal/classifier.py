@@ -9,7 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from ordinal.calibration import Calibration
@@ -23,6 +28,8 @@ from ordinal.recipe import Accelerator, Precision, Recipe
 from ordinal.tokenizer import TOKENIZER_FILES
 
 CALIBRATION_FILE = "calibration.json"
+# What the configs of encoders call it.
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 
 def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
@@ -31,7 +38,7 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
     The config gains `ordinal`: the K label names (lowest first), the loss and the decoding.
 
     Raises:
-        UserError: the encoder can't be loaded.
+        UserError: the encoder can't be loaded, or has no dropout of attention to set.
     """
     outputs = LOSSES[recipe.loss].outputs(len(labels))
     names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
@@ -41,11 +48,24 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
     config.ordinal = {"labels": list(labels), "loss": recipe.loss, "decode": recipe.decode}
+    if recipe.attention_dropout is not None:
+        _set_attention_dropout(config, recipe.attention_dropout)
     torch.manual_seed(recipe.seed)
     model = _from_pretrained(encoder, config=config)
     # from_pretrained returns evaluation mode, and Lightning leaves the mode as it is.
     model.train()
     return model
+
+
+def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
+    names = [name for name in ATTENTION_DROPOUT if hasattr(config, name)]
+    if share and not names:
+        raise UserError(
+            f"train.attention_dropout is {share:g}, but the config of this encoder "
+            f"({config.model_type}) has none: set it to 0 or null"
+        )
+    for name in names:
+        setattr(config, name, share)
 
 
 def load_classifier(folder: Path) -> PreTrainedModel:

@@ -3,7 +3,6 @@
 With the command line, the only part of the library that knows DVC.
 """
 
-import contextlib
 import hashlib
 import io
 import os
@@ -12,7 +11,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,16 +60,9 @@ def _read(path: str, revision: str, what: str) -> bytes:
         except FileNotFoundError:
             raise UserError(f"{path} is missing: run `make repro` first") from None
     import dvc.api
-    from dvc.exceptions import DvcException
-    from scmrepo.exceptions import SCMError
 
-    try:
+    with _reading(f"{what} of '{revision}'"):
         content: bytes = dvc.api.read(path, repo=".", rev=revision, mode="rb")
-    except (DvcException, SCMError, OSError) as error:
-        raise UserError(
-            f"{what} of '{revision}' can't be read ({_reason(error)}): "
-            "is it a commit, branch, tag or experiment, and its data here or in a remote?"
-        ) from None
     return content
 
 
@@ -80,17 +73,25 @@ def fetch_model(revision: str, folder: Path) -> None:
         UserError: there is no such revision, or its model can't be had.
     """
     import dvc.api
+
+    with _reading(f"'{revision}' is no folder and no file, and its model"):
+        files = dvc.api.DVCFileSystem(".", rev=revision)
+        files.get(MODEL, str(folder), recursive=True)
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Tell in a sentence that DVC can't read something of a revision."""
     from dvc.exceptions import DvcException
+    from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
 
     try:
-        files = dvc.api.DVCFileSystem(".", rev=revision)
-        files.get(MODEL, str(folder), recursive=True)
-    except (DvcException, SCMError, OSError) as error:
+        yield
+    except (DvcException, DataIndexDirError, SCMError, OSError) as error:
         raise UserError(
-            f"'{revision}' is no folder and no file, and its model can't be read "
-            f"({_reason(error)}): is it a commit, branch, tag or experiment, and its data here or "
-            "in a remote?"
+            f"{what} can't be read ({_reason(error)}): "
+            "is it a commit, branch, tag or experiment, and its data here or in a remote?"
         ) from None
 
 
@@ -209,7 +210,7 @@ def _at_work(queue: "LocalCeleryQueue") -> bool:
     DVC's own `worker_status` asks the workers, and takes a busy one, slow to answer, for dead.
     """
     for file in Path(queue.wdir).glob("dvc-exp-worker-*.pid"):
-        with contextlib.suppress(psutil.Error, ValueError):
+        with suppress(psutil.Error, ValueError):
             if "queue-worker" in psutil.Process(int(file.read_text())).cmdline():
                 return True
     return False

@@ -1,5 +1,6 @@
 """What to compute on, and how precisely."""
 
+import sys
 from typing import Literal
 
 import torch
@@ -27,10 +28,24 @@ def choose_precision(
     precision: Precision, device: torch.device
 ) -> Literal["32-true", "bf16-mixed"]:
     """Lightning's name of the precision: with `auto`, bf16 on a GPU that has it, else full."""
-    if precision != "auto":
-        return precision
-    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if has_bf16 else "32-true"
+    if precision == "auto":
+        use_bf16 = device.type == "cuda" and has_bf16(device)
+        return "bf16-mixed" if use_bf16 else "32-true"
+    if precision == "bf16-mixed" and not has_bf16(device):
+        print(
+            "train.precision is bf16-mixed, but this hardware has no bf16: 32-true is many times "
+            "as fast",
+            file=sys.stderr,
+        )
+    return precision
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 in hardware; torch does it all the same, very slowly."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    abilities = torch.cpu.get_capabilities()
+    return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def pad_multiple(device: torch.device) -> int:

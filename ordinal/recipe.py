@@ -57,6 +57,9 @@ class Recipe(Section):
     """Decoupled weight decay (AdamW); biases and normalisation weights are spared."""
     clip: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient; null leaves it as it is."""
+    attention_dropout: float | None = Field(0.0, ge=0, lt=1)
+    """Of the attention's weights; null leaves it as the encoder has it. With any, a CPU has to
+    compute attention by torch's slowest way."""
     precision: Precision = "auto"
     """auto: bf16-mixed on a GPU that has it, else 32-true."""
     accelerator: Accelerator = "auto"

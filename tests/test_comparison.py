@@ -59,7 +59,7 @@ def test_the_figures_of_the_mae_equal_scipys() -> None:
 
 
 def test_equal_models_are_called_different_no_more_often_than_promised() -> None:
-    runs = 100
+    runs = 60
     p_values = [
         compare(
             predictions(40, 0.5, seed=2 * run), predictions(40, 0.5, seed=2 * run + 1), 99, seed=run
@@ -108,8 +108,10 @@ def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> N
     assert "workspace against first, test rows" in shown
 
 
-def test_a_revision_that_is_none_gets_one_clear_sentence(finished_project: Path) -> None:
-    run = run_in(finished_project, "ordinal", "compare", "nowhere")
+@pytest.mark.parametrize("revision", ["nowhere", "HEAD"])
+def test_a_run_that_is_not_here_gets_one_clear_sentence(revision: str, project: Path) -> None:
+    """There is no such revision; or there is, in a fresh clone without the data."""
+    run = run_in(project, "ordinal", "compare", revision)
     assert run.returncode == 1
-    assert run.stderr.startswith("error: the predictions of 'nowhere' can't be read")
+    assert run.stderr.startswith(f"error: the predictions of '{revision}' can't be read")
     assert run.stderr.count("\n") == 1

@@ -55,6 +55,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.schedule": ("cosine", {"train", "card"}),
     "train.weight_decay": (0.1, {"train", "card"}),
     "train.clip": (0.5, {"train", "card"}),
+    "train.attention_dropout": (0.1, {"train", "card"}),
     "train.precision": ("32-true", {"train", "evaluate", "card"}),
     "train.accelerator": ("cpu", {"train", "evaluate", "card"}),
     "train.devices": (2, {"train", "card"}),
