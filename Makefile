@@ -32,7 +32,7 @@ tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest
 
-test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: takes hours
+test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: half an hour
 	@$(BIN)/python -m tests.faults
 
 test-fuzz: $(READY) ## feed 25,000 new damaged tables and parameter files to what reads them

@@ -3,6 +3,7 @@
 These are a few draws, of a small project; `make test-faults` takes more, of the demo.
 """
 
+import random
 import shutil
 import signal
 from pathlib import Path
@@ -42,14 +43,12 @@ def test_killed_twice_in_a_first_run(
     project = small_clone(tmp_path / "first", tiny_encoder)
     for moment in (Moment("split", 0.5), Moment("train", 0.5)):
         assert faults.kill(project, moment, {"split": 4.0, "train": 4.0}) is not None
-    output, _ = faults.go_on(project)
+    output = faults.go_on(project).output
     assert faults.result(project) == faults.result(finished_project)
     assert "download" not in stages_run(output)
 
 
-@pytest.mark.parametrize("moment", faults.moments(("training", "evaluate")))
-def test_killed_in_training_and_in_evaluation(
-    moment: Moment,
+def test_killed_in_training_twice_and_in_evaluation(
     longer: Path,
     uninterrupted: tuple[dict[str, str], dict[str, float]],
     tmp_path: Path,
@@ -59,10 +58,15 @@ def test_killed_in_training_and_in_evaluation(
     def make() -> Path:
         return Path(shutil.copytree(longer, tmp_path / "killed", symlinks=True))
 
-    outcome = faults.draw(make, moment, lengths, expected)
-    assert outcome.differ == ()
-    if outcome.stage == "train":
-        assert outcome.resumed is not None
+    kinds = ("training", "training", "evaluate")
+    drawn = faults.draw(make, faults.moments(kinds, random.Random(1)), lengths, expected)
+    assert drawn.differ == ()
+    first, second, last = drawn.kills
+    assert (first.stage, second.stage, last.stage) == ("train", "train", "evaluate")
+    assert first.resumed is not None
+    assert second.resumed is not None
+    assert first.resumed < second.resumed
+    assert last.resumed is None
 
 
 def test_stopped_in_training_it_says_so_and_goes_on(
@@ -79,8 +83,7 @@ def test_stopped_in_training_it_says_so_and_goes_on(
         assert run.stop(number) == status
         assert STOPPED in run.output()
         assert "Traceback" not in run.output()
-    output, _ = faults.go_on(longer)
-    assert "train: goes on after step" in output
+    assert "train: goes on after step" in faults.go_on(longer).output
     assert faults.result(longer) == uninterrupted[0]
 
 
@@ -106,9 +109,9 @@ def test_a_file_of_dvcs_own_that_is_cut_off_is_mended_as_documented(
     expected = faults.result(finished_project)
     assert (finished_project / file).stat().st_size > 0
     (finished_project / file).write_bytes(b"")
-    output, mended = faults.go_on(finished_project)
-    assert mended
-    assert stages_run(output) == []
+    run = faults.go_on(finished_project)
+    assert run.mended
+    assert stages_run(run.output) == []
     assert faults.result(finished_project) == expected
     assert faults.REMEDY in faults.PAGE.read_text(encoding="utf-8")
 
@@ -116,15 +119,26 @@ def test_a_file_of_dvcs_own_that_is_cut_off_is_mended_as_documented(
 def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     page = tmp_path / "reliability.md"
     page.write_text(f"Before.\n\n{faults.BEGIN}\nold\n{faults.END}\n\nAfter.\n")
-    outcomes = [
-        faults.Outcome(Moment("training", 0.5), 61.234, "train", 110, False, ()),
-        faults.Outcome(Moment("any", 0.1), 3.0, "split", None, True, ("data/split/a",)),
+    draws = [
+        faults.Draw(
+            [
+                faults.Outcome(Moment("any", 0.1), 3.0, "split", None, True),
+                faults.Outcome(Moment("training", 0.5), 61.234, "train", 110, False),
+            ],
+            differ=(),
+        ),
+        faults.Draw(
+            [faults.Outcome(Moment("evaluate", 0.5), 9.0, "evaluate", None, False)],
+            differ=("data/split/a",),
+        ),
     ]
-    faults.write_table(faults.table(outcomes), page)
+    faults.write_table(faults.table(draws), page)
     text = page.read_text()
-    assert text.startswith(f"Before.\n\n{faults.BEGIN}\n\n| killed after |")
-    assert "| 61.2 s | train | training | 110 | yes |" in text
-    assert "| 3.0 s | split | any | – | no: data/split/a, after `git checkout" in text
-    assert "1 of 2 ended in the bytes of the uninterrupted run." in text
+    assert text.startswith(f"Before.\n\n{faults.BEGIN}\n\n| run | killed after |")
+    assert f"| 1 | 3.0 s | split | any | –, after `{faults.REMEDY}` |" in text
+    assert "| 1 | 61.2 s | train | training | 110 |" in text
+    assert "| 2 | 9.0 s | evaluate | evaluate | – |" in text
+    assert "Run 2 ended in other files: data/split/a." in text
+    assert "Killed 3 times, 1 of 2 runs ended in the bytes of the uninterrupted one." in text
     assert text.endswith(f"\n{faults.END}\n\nAfter.\n")
     assert "old" not in text
