@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -11,6 +11,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -44,6 +45,14 @@ class DataSet(_Entry):
     """The values of the label column, from lowest to highest; quote "no" and "yes"."""
     synthetic: bool = False
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _are_text_or_whole(cls, labels: Any) -> Any:
+        for label in labels if isinstance(labels, list) else ():
+            if isinstance(label, bool) or not isinstance(label, int | str):
+                raise ValueError(f"YAML reads a label as {label!r}: put it in quotes")
+        return labels
+
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
         if not (self.checksum or self.allow_unpinned or self.sources == [BUILTIN]):
@@ -52,7 +61,7 @@ class DataSet(_Entry):
             )
         if unnamed := [url for url in self.sources if url.endswith("/")]:
             raise ValueError(f"source {shown(unnamed[0])} names no file")
-        if len({str(label) for label in self.labels}) < len(self.labels):
+        if len({label_key(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
         if formulas := [label for label in self.labels if is_formula(str(label))]:
             raise ValueError(
@@ -62,6 +71,16 @@ class DataSet(_Entry):
         if self.text == self.label:
             raise ValueError(f"{shown(self.text)} can't be both the text and the label")
         return self
+
+
+def label_key(value: object) -> str:
+    """One spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
+    text = str(value).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else text
 
 
 class HubSource(BaseModel):

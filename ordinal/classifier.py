@@ -29,7 +29,7 @@ from ordinal.tokenizer import TOKENIZER_FILES
 
 CALIBRATION_FILE = "calibration.json"
 # What the configs of encoders call it.
-ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
 def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreTrainedModel:
@@ -44,6 +44,11 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
     names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
     with _loading(encoder):
         config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
+    if config.pad_token_id is None:
+        raise UserError(
+            f"{encoder}/config.json has no pad_token_id: add the id that texts of "
+            "unequal length are filled up with"
+        )
     # Set here: as arguments, from_pretrained drops what the encoder's config does not know.
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
@@ -59,10 +64,10 @@ def new_classifier(encoder: Path, labels: Sequence[str], recipe: Recipe) -> PreT
 
 def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
     names = [name for name in ATTENTION_DROPOUT if hasattr(config, name)]
-    if share and not names:
+    if not names:
         raise UserError(
             f"train.attention_dropout is {share:g}, but the config of this encoder "
-            f"({config.model_type}) has none: set it to 0 or null"
+            f"({config.model_type}) has none of {', '.join(ATTENTION_DROPOUT)}: set it to null"
         )
     for name in names:
         setattr(config, name, share)

@@ -207,7 +207,7 @@ def new_data(
             copy = shlex.join(["cp", str(file), f"{OWN}/"])
             print(f"- The file is not in {OWN}, where DVC watches it. Copy it first:\n  {copy}")
         print(f"\nFor {CATALOG}:\n\n{entry_yaml(name, entry)}")
-        if not yes and not sys.stdin.isatty():
+        if not yes and not (sys.stdin and sys.stdin.isatty()):
             print("Not written: no terminal to ask at. To write it, add --yes.", file=sys.stderr)
         elif yes or typer.confirm(f"Add it to {CATALOG}?"):
             add_entry(CATALOG, name, entry)
@@ -215,6 +215,8 @@ def new_data(
 
 
 TEST_TOKENS = Path("data/tokenized/test.arrow")
+TRAINED = "models/ordinal"
+TABLES = {".csv", ".tsv", ".jsonl", ".parquet", ".gz", ".zip"}
 MODEL = typer.Option(help="A model's folder, an ONNX file, or a commit, branch, tag or experiment.")
 
 
@@ -227,7 +229,7 @@ def predict(
     text: Annotated[
         str | None, typer.Option(help="Column of the texts in a CSV, TSV, JSONL or Parquet file.")
     ] = None,
-    model: Annotated[str, MODEL] = "models/ordinal",
+    model: Annotated[str, MODEL] = TRAINED,
     out: Annotated[
         Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else CSV on stdout.")
     ] = None,
@@ -246,11 +248,17 @@ def predict(
             raise UserError("--text names the column of one file: give that file")
         if text and texts:
             source = texts[0]
+            if out and out.resolve() == Path(source).resolve():
+                raise UserError(f"--out {out} is the file of the texts: name another")
             pieces = streaming.texts_of_file(Path(source), text)
         elif texts:
+            if len(texts) == 1 and Path(texts[0]).suffix in TABLES and Path(texts[0]).is_file():
+                raise UserError(f"{texts[0]} is a file: name the column of its texts with --text")
             source, pieces = "arguments", iter([texts])
+        elif sys.stdin is None:
+            raise UserError("stdin is closed: give texts as arguments, or a file with --text")
         else:
-            source, pieces = "stdin", streaming.texts_of_lines(sys.stdin)
+            source, pieces = "stdin", streaming.texts_of_lines(sys.stdin.buffer)
         predictor = load(path, coverage=coverage)
         if texts and not text and not out and sys.stdout.isatty():
             _print(predictions_table(texts, predictor.predict(texts)))
@@ -261,7 +269,7 @@ def predict(
 
 @app.command()
 def serve(
-    model: Annotated[str, MODEL] = "models/ordinal",
+    model: Annotated[str, MODEL] = TRAINED,
     coverage: Annotated[
         float, typer.Option(help="How often the interval shall hold the true label.")
     ] = 0.9,
@@ -292,7 +300,7 @@ app.add_typer(export, name="export")
 
 @export.command()
 def onnx(
-    model: Annotated[str, MODEL] = "models/ordinal",
+    model: Annotated[str, MODEL] = TRAINED,
     out: Annotated[Path, typer.Option(help="The file; tokenizer.json is put beside it.")] = Path(
         "models/onnx/ordinal.onnx"
     ),
@@ -302,7 +310,7 @@ def onnx(
 ) -> None:
     """Write one ONNX file, from token ids to calibrated probabilities.
 
-    Where the test rows of a run are here, says how each form does on them.
+    Of the run that is here, says how each form does on the test rows.
     """
     from ordinal.batching import Tokens
     from ordinal.onnx_file import compare_forms, export_onnx, quantize_onnx
@@ -316,7 +324,7 @@ def onnx(
             small = out.with_suffix(".int8.onnx")
             quantize_onnx(out, small)
             forms[small.name] = small
-        if TEST_TOKENS.is_file():
+        if model == TRAINED and TEST_TOKENS.is_file():  # another model's would be other rows
             _print(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
 
 
@@ -325,7 +333,7 @@ def push_to_hub(
     repository: Annotated[str, typer.Argument(help="OWNER/NAME; made if it does not exist.")],
     model: Annotated[
         str, typer.Option(help="models/ordinal, or a commit, branch, tag or experiment.")
-    ] = "models/ordinal",
+    ] = TRAINED,
     private: Annotated[
         bool, typer.Option("--private", help="A new repository is seen by its owner alone.")
     ] = False,
@@ -342,9 +350,11 @@ def push_to_hub(
 @contextmanager
 def _model(name: str) -> Iterator[Path]:
     """Where the model lies: `name` itself, or a copy, for a while, of that of a revision."""
-    if Path(name).exists() or name.endswith(".onnx") or name == "models/ordinal":
+    if Path(name).exists() or name.endswith(".onnx"):
         yield Path(name)
         return
+    if name == TRAINED:
+        raise UserError(f"{name} is missing: run `make repro` first, or name a model with --model")
     from ordinal.experiments import fetch_model
 
     with tempfile.TemporaryDirectory() as parent:

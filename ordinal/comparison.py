@@ -93,6 +93,9 @@ def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> N
             f"{runs} were tested on different rows ({len(first)} and {len(second)}): "
             "only runs over the same data and split can be compared"
         )
+    names = [list(table.filter(regex="^p_")) for table in (first, second)]
+    if names[0] != names[1]:
+        raise UserError(f"{runs} tell other labels apart ({len(names[0])} and {len(names[1])})")
 
 
 def probabilities_of(table: pd.DataFrame) -> Probabilities:

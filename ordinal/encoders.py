@@ -52,7 +52,7 @@ def _flaw(folder: Path) -> str | None:
     for file in ("config.json", "tokenizer_config.json"):
         try:
             content = read_json(folder / file)
-        except ValueError:
+        except UserError:
             return f"its {file} is not JSON"
         if not isinstance(content, dict):
             return f"its {file} is not a JSON object"

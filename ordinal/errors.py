@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import re
 import signal
 import sys
@@ -33,6 +34,11 @@ def report_user_errors(then: str = CONTINUE) -> Iterator[None]:
     handlers = {number: signal.signal(number, _stop) for number in STOPPED}
     try:
         yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads stdout, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
         _fail(str(error))
     except SystemExit as stop:

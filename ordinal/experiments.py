@@ -11,8 +11,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,22 +109,35 @@ def arms_of(named: Sequence[str], overrides: Sequence[str]) -> dict[str, list[st
     from dvc.utils.hydra import get_hydra_sweeps
     from hydra.errors import HydraException
 
-    try:
-        grid = [point["params.yaml"] for point in get_hydra_sweeps({"params.yaml": [*overrides]})]
-    except (DvcException, HydraException) as error:
-        raise UserError(f"-S {' -S '.join(overrides)} can't be read: {_reason(error)}") from None
+    def points(option: str, read: Callable[[], Sequence[str]]) -> list[list[str]]:
+        try:
+            return [
+                point["params.yaml"] for point in get_hydra_sweeps({"params.yaml": list(read())})
+            ]
+        except (DvcException, HydraException, ValueError) as error:
+            raise UserError(f"{option} can't be read: {_reason(error)}") from None
+
+    grid = points(f"-S {' -S '.join(overrides)}", lambda: overrides)
     varied = [index for index in range(len(overrides)) if len({point[index] for point in grid}) > 1]
-    arms = {}
+    arms: dict[str, list[str]] = {}
     for text in named or [":"]:
         name, colon, settings = text.partition(":")
         if not colon:
             raise UserError(f"--arm '{text}' has no colon: write it as 'NAME: KEY=VALUE …'")
+        own, *more = points(f"--arm '{text}'", partial(shlex.split, settings))
+        if more:
+            raise UserError(
+                f"--arm '{text}' is a grid, which only -S can be: name each of its arms"
+            )
         for point in grid:
             where = [point[index].partition("=")[::2] for index in varied]
             place = [f"{key.rpartition('.')[2]}={value}" for key, value in where]
             if len(where) == 1:
                 place = [where[0][1]]
-            arms[" ".join([*name.split(), *place])] = [*shlex.split(settings), *point]
+            arm = " ".join([*name.split(), *place])
+            if arm in arms:
+                raise UserError(f"two arms are called '{arm}': name them otherwise")
+            arms[arm] = [*own, *point]
     if len(arms) < 2:
         raise UserError(
             "a study compares at least two arms: give several with --arm, or -S KEY=VALUE,VALUE"

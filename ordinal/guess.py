@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ordinal.catalog import label_key
 from ordinal.errors import UserError, shown
-from ordinal.reviews import is_blank, label_key
+from ordinal.reviews import is_blank
 
 MAX_GUESSED = 20  # a column of more different values is not taken for the labels
 

@@ -1,6 +1,5 @@
 """What to compute on, and how precisely."""
 
-import sys
 from typing import Literal
 
 import torch
@@ -28,16 +27,9 @@ def choose_precision(
     precision: Precision, device: torch.device
 ) -> Literal["32-true", "bf16-mixed"]:
     """Lightning's name of the precision: with `auto`, bf16 on a GPU that has it, else full."""
-    if precision == "auto":
-        use_bf16 = device.type == "cuda" and has_bf16(device)
-        return "bf16-mixed" if use_bf16 else "32-true"
-    if precision == "bf16-mixed" and not has_bf16(device):
-        print(
-            "train.precision is bf16-mixed, but this hardware has no bf16: 32-true is many times "
-            "as fast",
-            file=sys.stderr,
-        )
-    return precision
+    if precision != "auto":
+        return precision
+    return "bf16-mixed" if device.type == "cuda" and has_bf16(device) else "32-true"
 
 
 def has_bf16(device: torch.device) -> bool:

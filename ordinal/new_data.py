@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ordinal.catalog import DataSet
+from ordinal.catalog import DataSet, label_key
 from ordinal.errors import UserError, shown
 from ordinal.files import is_formula, sha256
 from ordinal.guess import as_label, guess_columns, number_of
-from ordinal.reviews import MAX_CLASSES, flaw, is_blank, label_key, row_of
+from ordinal.reviews import MAX_CLASSES, flaw, is_blank, row_of
 from ordinal.split import fingerprint
 from ordinal.tables import read_table
 

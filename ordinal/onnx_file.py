@@ -48,7 +48,9 @@ INPUTS = ("input_ids", "attention_mask")
 
 
 def export_onnx(folder: Path, path: Path) -> None:
-    """Write the model of `folder` as the file `path`, its tokenizer.json beside it.
+    """Write the model of `folder` as the file `path`, its tokenizer within and beside it.
+
+    Within, it can't get lost; `tokenizer.json` is for programs that are not ours.
 
     Inputs are `input_ids` and `attention_mask`, int64, (rows, length), of any number of rows and
     any length that the model reads; the output is `probabilities`, float32, (rows, K): the
@@ -84,6 +86,7 @@ def export_onnx(folder: Path, path: Path) -> None:
     facts = model.config.ordinal | {
         "pad_id": model.config.pad_token_id,
         "scores": calibration.scores,
+        "tokenizer": (folder / "tokenizer.json").read_text(encoding="utf-8"),
     }
     onnx.helper.set_model_props(exported, {FACTS: json.dumps(facts)})
     with whole_file(path) as file:
@@ -155,7 +158,7 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
     calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
     return Predictor(
         Network(len(facts["labels"]), facts["pad_id"], distributions),
-        Tokenizer.from_file(str(path.with_name("tokenizer.json"))),
+        Tokenizer.from_str(facts["tokenizer"]),
         facts["labels"],
         facts["decode"],
         calibration,

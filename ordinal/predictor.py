@@ -14,6 +14,7 @@ from ordinal.errors import UserError, shown
 from ordinal.files import is_formula
 from ordinal.inference import Network, predict_probabilities
 from ordinal.recipe import Accelerator, Decoding, Precision
+from ordinal.reviews import flaw
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Predictor:
         """One prediction for each text, in their order; no texts, no predictions.
 
         Raises:
-            UserError: a text is empty.
+            UserError: a text is empty, or has what is no character.
         """
         for number, text in enumerate(texts, start=1):
-            if not text.strip():
-                raise UserError(f"text {number} of {len(texts)} is empty")
+            if wrong := "is empty" if not text.strip() else flaw(text):
+                raise UserError(f"text {number} of {len(texts)} {wrong}")
         if not texts:
             return []
         encodings = self.tokenizer.encode_batch_fast(list(texts))

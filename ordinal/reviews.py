@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.catalog import label_key
 from ordinal.errors import UserError, shown
 from ordinal.tables import read_table
 
@@ -114,16 +115,6 @@ def is_blank(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def label_key(value: object) -> str:
-    """One spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
-    text = str(value).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else text
 
 
 def flaw(text: object) -> str | None:

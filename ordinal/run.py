@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from ordinal.errors import UserError
-from ordinal.files import read_json
+from ordinal.files import read_json, read_yaml
 
 PLOTS = ("confusion", "mae_per_class", "mae_per_length", "reliability", "epochs", "steps")
 TEXT_COLUMNS = dict.fromkeys(("label", "predicted", "tokens"), str)
@@ -55,7 +54,7 @@ def read_run(project: Path) -> Run:
     """
     metrics, data = project / "metrics", project / "data"
     try:
-        lock = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+        lock = _read_lock(project / "dvc.lock")
         _refuse_stale_stages(lock)
         plots = {name: _read_plot(metrics / f"plots/{name}.csv") for name in PLOTS}
         predictions = _read_parquet(data / "predictions/test.parquet")
@@ -74,6 +73,16 @@ def read_run(project: Path) -> Run:
         raise UserError(f"{error.filename} is missing: run `make repro` first") from None
     _refuse_other_data(run)
     return run
+
+
+def _read_lock(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: run `make repro` first")
+    content = read_yaml(path)
+    if not isinstance(content, dict) or "stages" not in content:
+        raise UserError(f"{path} names no stages: take it back with `git checkout {path}`")
+    stages: dict[str, Any] = content["stages"]
+    return stages
 
 
 def _read_plot(path: Path) -> pd.DataFrame:

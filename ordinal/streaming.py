@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ordinal.errors import UserError
 from ordinal.files import DIGITS, whole_file
 from ordinal.predictor import Prediction, Predictor
+from ordinal.reviews import flaw
 from ordinal.tables import read_table
 
 PIECE = 2048  # texts in memory at once, sorted by length together
@@ -35,11 +36,22 @@ def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
         yield from (values[at : at + PIECE] for at in range(0, len(values), PIECE))
 
 
-def texts_of_lines(stream: TextIO) -> Iterator[Sequence[object]]:
-    """The lines of a stream, each a text, `PIECE` at a time."""
-    lines = (line.rstrip("\r\n") for line in stream)
+def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:
+    """The lines of a stream, each a text, `PIECE` at a time.
+
+    Raises:
+        UserError: a line is not UTF-8.
+    """
+    lines = (_decode(line, number) for number, line in enumerate(stream, start=1))
     while piece := list(islice(lines, PIECE)):
         yield piece
+
+
+def _decode(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise UserError(f"stdin: line {number} is not UTF-8: save the text as that") from None
 
 
 def predict_rows(
@@ -47,28 +59,31 @@ def predict_rows(
 ) -> Iterator[pd.DataFrame]:
     """The predictions of each piece: `row` (from 1), `label`, `low`, `high`, `p_…` of each label.
 
-    Rows that have no text are left empty if they shall not stop the work, and named on stderr.
+    Rows that have no text, or none that can be read, are left empty if they shall not stop the
+    work, and named on stderr. No rows at all are a table without any.
 
     Raises:
-        UserError: a row has no text, and that shall stop the work.
+        UserError: there is such a row, and it shall stop the work.
     """
     done = 0
     with tqdm(desc="predict", unit="row", disable=None) as bar:
-        for piece in pieces:
-            texts = [text if isinstance(text, str) else "" for text in piece]
-            rows = range(done + 1, done + 1 + len(texts))
-            for row, text in zip(rows, texts, strict=True):
-                if not text.strip():
-                    complaint = f"{source}: row {row} has no text"
+        for piece in chain(pieces, [[]]):
+            if done and not piece:
+                break
+            rows = range(done + 1, done + 1 + len(piece))
+            texts: dict[int, str] = {}
+            for row, text in zip(rows, piece, strict=True):
+                if wrong := flaw(text):
+                    complaint = f"{source}: row {row} {wrong}"
                     if not keep_going:
-                        raise UserError(f"{complaint}: fill it, or pass it over with --keep-going")
-                    tqdm.write(f"{complaint}: its prediction is left empty", file=sys.stderr)
-            predictions = predictor.predict([text for text in texts if text.strip()])
-            numbers = [row for row, text in zip(rows, texts, strict=True) if text.strip()]
-            table = prediction_table(predictions, predictor.labels)
-            yield table.set_axis(numbers).reindex(rows).rename_axis("row").reset_index()
-            done += len(texts)
-            bar.update(len(texts))
+                        raise UserError(f"{complaint}, or pass it over with --keep-going")
+                    tqdm.write(f"{complaint}; its prediction is left empty", file=sys.stderr)
+                else:
+                    texts[row] = str(text)
+            table = prediction_table(predictor.predict([*texts.values()]), predictor.labels)
+            yield table.set_axis([*texts]).reindex(rows).rename_axis("row").reset_index()
+            done += len(piece)
+            bar.update(len(piece))
 
 
 def prediction_table(predictions: Sequence[Prediction], labels: Sequence[str]) -> pd.DataFrame:

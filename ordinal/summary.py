@@ -23,7 +23,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
     """Test metrics, one a row: of the baselines, of the model, and the model's 95 % interval."""
     data = metrics["data"]
     kind = "synthetic reviews" if data["synthetic"] else "reviews"
-    table = Table(title=f"Test rows of {data['name']} ({data['rows']} {kind} in all)")
+    table = Table(title=f"Test rows of {escape(data['name'])} ({data['rows']} {kind} in all)")
     table.add_column("metric")
     for name in metrics["baseline"]:
         table.add_column(NAMES.get(name, name), justify="right")
@@ -34,7 +34,7 @@ def results_table(metrics: dict[str, Any]) -> Table:
     conformal, calibration = metrics["test_conformal"], metrics["test_calibration"]
     table.caption = (
         f"Intervals of labels, {conformal['mean_width']:.2f} wide on average, hold the truth in "
-        f"{conformal['coverage']:.1%} of the reviews (asked for: {conformal['asked']:.0%}). "
+        f"{conformal['coverage']:.1%} of the reviews (asked for: {100 * conformal['asked']:g}%). "
         f"Calibration (temperature {calibration['temperature']:.2f}): "
         f"log loss {calibration['before']['log_loss']:.4f} before, "
         f"{calibration['after']['log_loss']:.4f} after; "
@@ -79,7 +79,7 @@ def forms_table(forms: "Sequence[FormFigures]") -> Table:
         table.add_column(heading, justify="left" if heading == "form" else "right")
     for form in forms:
         table.add_row(
-            form.name,
+            escape(form.name),
             f"{form.size / 1e6:.1f}",
             f"{form.speed:.0f}",
             _figure(form.mae),
@@ -90,9 +90,9 @@ def forms_table(forms: "Sequence[FormFigures]") -> Table:
 
 def comparison_table(first: str, second: str, differences: "dict[str, Difference]") -> Table:
     """One metric a row: both runs, their difference, its 95 % interval, and the p-value."""
-    table = Table(title=f"{second} against {first}, test rows")
+    table = Table(title=escape(f"{second} against {first}, test rows"))
     for index, heading in enumerate(_headings(first, second)):
-        table.add_column(heading, justify="right" if index else "left")
+        table.add_column(escape(heading), justify="right" if index else "left")
     for row in _rows(differences):
         table.add_row(*row)
     return table
@@ -107,13 +107,13 @@ def comparison_markdown(first: str, second: str, differences: "dict[str, Differe
 
 def arms_table(arms: "Sequence[Arm]", title: str, reference: str) -> Table:
     """One arm a row: mean, standard deviation and interval, and how it differs from another."""
-    table = Table(title=title)
+    table = Table(title=escape(title))
     for heading in ("arm", "mean", "sd", "95 % interval", f"against {reference}", "95 % interval"):
-        table.add_column(heading, justify="right" if table.columns else "left")
+        table.add_column(escape(heading), justify="right" if table.columns else "left")
     table.add_column("p", justify="right")
     table.add_column("p (Holm)", justify="right")
     for arm in arms:
-        cells = [arm.name, _figure(arm.mean), _figure(arm.sd), _interval(arm.low, arm.high)]
+        cells = [escape(arm.name), _figure(arm.mean), _figure(arm.sd), _interval(arm.low, arm.high)]
         if arm.against:
             cells += [*_difference(arm.against), f"{arm.against.p_holm:.3f}"]
         table.add_row(*cells)
@@ -184,15 +184,16 @@ def _rows(differences: "dict[str, Difference]") -> list[list[str]]:
 
 
 def _difference(figures: "Difference | Against") -> list[str]:
+    ends = [_figure(end, "+.4f") for end in (figures.low, figures.high)]
     return [
-        f"{figures.difference:+.4f}",
-        f"{figures.low:+.4f} to {figures.high:+.4f}",
-        f"{figures.p_value:.3f}",
+        _figure(figures.difference, "+.4f"),
+        " to ".join(ends),
+        _figure(figures.p_value, ".3f"),
     ]
 
 
-def _figure(value: float | None) -> str:
-    return "–" if value is None or value != value else f"{value:.4f}"
+def _figure(value: float | None, form: str = ".4f") -> str:
+    return "–" if value is None or value != value else format(value, form)
 
 
 def _interval(low: float | None, high: float | None) -> str:

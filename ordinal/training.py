@@ -40,7 +40,13 @@ from ordinal.distributed import (
     weight_of_share,
 )
 from ordinal.errors import UserError
-from ordinal.hardware import batch_tokens, choose_device, choose_precision, pad_multiple
+from ordinal.hardware import (
+    batch_tokens,
+    choose_device,
+    choose_precision,
+    has_bf16,
+    pad_multiple,
+)
 from ordinal.losses import LOSSES, class_weights
 from ordinal.recipe import Recipe
 
@@ -372,6 +378,12 @@ def fit(
     """
     device = choose_device(recipe.accelerator)
     environment = choose_environment(recipe, device)
+    precision = choose_precision(recipe.precision, device)
+    if precision == "bf16-mixed" and not has_bf16(device) and leads():
+        print(
+            f"train: this {device.type} has no bf16, and is slow at it: 32-true is faster",
+            flush=True,
+        )
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -391,7 +403,7 @@ def fit(
         devices=recipe.devices,
         num_nodes=recipe.num_nodes,
         strategy=choose_strategy(recipe),
-        precision=choose_precision(recipe.precision, device),
+        precision=precision,
         max_epochs=recipe.epochs,
         accumulate_grad_batches=recipe.accumulate,
         gradient_clip_val=recipe.clip,

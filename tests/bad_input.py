@@ -206,6 +206,11 @@ TABLES = [
         "a label that a spreadsheet would compute",
         listed(HEADER + "fine,=1+1\nbad,1\n", labels=[1, "=1+1"]),
     ),
+    Case("labels with halves in the catalog", listed(HEADER + "fine,1.5\n", labels=[1.5, 2.5])),
+    Case(
+        "labels that YAML takes for truth values", listed(HEADER + "a,no\n", labels=[False, True])
+    ),
+    Case("one label in two spellings", listed(HEADER + "fine,1\n", labels=[1, "1.0"])),
     Case("fewer rows than the split needs", split_of(HEADER + "fine,4\nbad,1\n"), stage="split"),
     Case("one class alone", table(HEADER + "fine,4\n" * 20)),
     Case("two classes", table(HEADER + "fine,1\nbad,0\n"), facts=taken(2, {"0": 1, "1": 1})),

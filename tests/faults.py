@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tqdm import tqdm
@@ -175,11 +176,13 @@ def kill(project: Path, moment: Moment, lengths: dict[str, float]) -> Attempt | 
         run = Run(project)
         reached = run.wait_for(moment.place)
     if not reached:
+        assert run.process.returncode == 0, run.output()
         return None
     time.sleep(moment.share * lengths[moment.place])
     seconds = time.time() - run.start
-    killed = run.stop(signal.SIGKILL) == -signal.SIGKILL
-    return Attempt(seconds, run.output(), mended) if killed else None
+    status = run.stop(signal.SIGKILL)
+    assert status in (0, -signal.SIGKILL), run.output()
+    return Attempt(seconds, run.output(), mended) if status else None
 
 
 def mend(project: Path, output: str) -> bool:
@@ -221,7 +224,7 @@ def draw(
     attempts.append(go_on(project))
     found = result(project)
     kills = []
-    for moment, killed, following in zip(moments, attempts, attempts[1:], strict=False):
+    for moment, (killed, following) in zip(moments, pairwise(attempts), strict=True):
         stages = stages_run(killed.output)
         step = re.search(r"train: goes on after step (\d+)", following.output)
         kills.append(

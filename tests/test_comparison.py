@@ -1,5 +1,6 @@
 """Comparing two runs: a run with itself, a better one, equal ones by chance, and other rows."""
 
+import io
 import json
 import subprocess
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from ordinal.comparison import compare
 from ordinal.errors import UserError
+from ordinal.summary import comparison_table
 from tests.conftest import environment, run_in
 
 CLASSES = 3
@@ -79,6 +82,23 @@ def test_runs_over_other_rows_are_refused(change: str) -> None:
         compare(run, other)
     with pytest.raises(UserError, match=r"different rows \(50 and 49\)"):
         compare(run, run.iloc[:-1])
+
+
+def test_runs_that_tell_other_labels_apart_are_refused() -> None:
+    run = predictions(50, 0.5, seed=0)
+    with pytest.raises(UserError, match=r"the two runs tell other labels apart \(3 and 4\)"):
+        compare(run, run.assign(p_3=0.0))
+
+
+def test_what_has_no_value_is_a_dash_and_a_name_stands_as_it_is() -> None:
+    run = predictions(50, 0.5, seed=0).assign(predicted=1)
+    console = Console(width=120, file=io.StringIO())
+    console.print(comparison_table("[red]", "a[/b]", compare(run, run, resamples=100)))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "a[/b] against [red], test rows" in shown
+    [spearman] = [line for line in shown.splitlines() if "spearman" in line]
+    assert "nan" not in spearman
+    assert "– to –" in spearman
 
 
 def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> None:

@@ -44,7 +44,10 @@ def test_named_arms_set_what_they_say_and_what_all_share() -> None:
     [
         (["ours"], [], "'ours' has no colon"),
         ([], ["train.loss=corn"], "at least two arms"),
-        (["one:", "one:"], [], "at least two arms"),
+        (["one:", "one:", "two:"], [], "two arms are called 'one'"),
+        (["one: train.loss=corn,emd", "two:"], [], "'one: train.loss=corn,emd' is a grid"),
+        (["one: train.lr", "two:"], [], "--arm 'one: train.lr' can't be read"),
+        (["one: train.loss='corn", "two:"], [], "can't be read: No closing quotation"),
         ([], ["train.loss=[["], "can't be read"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_model_of_a_commit_is_fetched_from_the_cache(finished_project: Path)
     run_in(finished_project, "rm", "-r", "models")
     gone = run_in(finished_project, "ordinal", "predict", *TEXTS)
     assert gone.returncode == 1
-    assert gone.stderr == "error: models/ordinal is not a model folder: it has no config.json\n"
+    assert gone.stderr.startswith("error: models/ordinal is missing: run `make repro` first")
     fetched = run_in(finished_project, "ordinal", "predict", *TEXTS, "--model", "HEAD")
     assert (fetched.returncode, fetched.stdout) == (0, here.stdout), fetched.stderr
     unknown = run_in(finished_project, "ordinal", "predict", "x", "--model", "no-such")
@@ -99,12 +99,13 @@ def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_proj
     run = run_in(finished_project, *command)
     assert run.returncode == 1
     assert run.stderr == (
-        "error: reviews.csv: row 2 has no text: fill it, or pass it over with --keep-going\n"
+        "error: reviews.csv: row 2 has no text: fill or remove it, or pass it over with "
+        "--keep-going\n"
     )
     assert not (finished_project / "said.csv").exists()
     run = run_in(finished_project, *command, "--keep-going")
     assert run.returncode == 0
-    assert "reviews.csv: row 2 has no text: its prediction is left empty" in run.stderr
+    assert "row 2 has no text: fill or remove it; its prediction is left empty" in run.stderr
     said = pd.read_csv(finished_project / "said.csv")
     assert said["label"].isna().tolist() == [False, True, False]
     assert said["row"].tolist() == [1, 2, 3]
@@ -115,6 +116,11 @@ def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_proj
     [
         (["--text", "review"], "--text names the column of one file"),
         (["gone.csv", "--text", "review"], "gone.csv is missing"),
+        (["data/own/small.csv"], "is a file: name the column of its texts with --text"),
+        (
+            ["data/own/small.csv", "--text", "review", "--out", "data/../data/own/small.csv"],
+            "is the file of the texts: name another",
+        ),
         (["data/own/small.csv", "--text", "text"], "no column 'text'; it has 'review', 'stars'"),
         (["good", "--out", "said.xlsx"], "the name has to end in .csv, .jsonl or .parquet"),
         (["good", "--coverage", "1.5"], "coverage is 1.5: it has to be between 0 and 1"),
@@ -134,16 +140,14 @@ def test_what_can_not_be_predicted_gets_one_clear_sentence(
 def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None:
     read = 0
 
-    class Endless(io.TextIOBase):
-        def readline(self, size: int | None = -1, /) -> str:
-            nonlocal read
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while True:
             read += 1
-            return "good room\n"
-
-        __next__ = readline  # type: ignore[assignment]
+            yield b"good room\n"
 
     predictor = ordinal.load(finished_project / "models/ordinal")
-    rows = predict_rows(predictor, texts_of_lines(Endless()), "stdin", keep_going=False)  # type: ignore[arg-type]
+    rows = predict_rows(predictor, texts_of_lines(endless()), "stdin", keep_going=False)
     assert len(next(rows)) == read == 2048
 
 
@@ -176,7 +180,44 @@ def test_an_empty_text_is_refused_by_its_number(finished_project: Path) -> None:
     predictor = ordinal.load(finished_project / "models/ordinal")
     with pytest.raises(UserError, match="text 2 of 2 is empty"):
         predictor.predict(["good", " "])
+    with pytest.raises(UserError, match="text 1 of 1 has half of a surrogate pair"):
+        predictor.predict(["\ud83d"])
     assert predictor.predict([]) == []
+
+
+def test_no_rows_are_a_table_without_any(finished_project: Path) -> None:
+    (finished_project / "none.csv").write_text("review\n")
+    for out, read in (("said.csv", pd.read_csv), ("said.parquet", pd.read_parquet)):
+        command = ("ordinal", "predict", "none.csv", "--text", "review", "--out", out)
+        run = run_in(finished_project, *command)
+        assert run.returncode == 0, run.stderr
+        said = read(finished_project / out)
+        assert len(said) == 0
+        assert list(said)[:4] == ["row", "label", "low", "high"]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (r"printf 'good\n\xe9t\xe9\n' | ordinal predict", "stdin: line 2 is not UTF-8"),
+        ("ordinal predict <&-", "stdin is closed"),
+    ],
+)
+def test_what_is_piped_in_and_is_no_text_gets_one_clear_sentence(
+    line: str, complaint: str, finished_project: Path
+) -> None:
+    run = run_in(finished_project, "bash", "-c", line)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {complaint}")
+    assert run.stderr.count("\n") == 1
+
+
+def test_whoever_has_read_enough_ends_it_without_a_word(finished_project: Path) -> None:
+    line = "yes good room | head -n 5000 | ordinal predict | head -n 1; echo ${PIPESTATUS[2]}"
+    run = run_in(finished_project, "bash", "-c", line)
+    assert run.stdout.splitlines()[0].startswith("row,label")
+    assert run.stdout.splitlines()[1] == "141"
+    assert run.stderr == ""
 
 
 def test_the_package_is_light_until_a_model_is_loaded() -> None:

@@ -289,6 +289,24 @@ def test_a_missing_file_is_named(file: str, finished_project: Path) -> None:
         read_run(finished_project)
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("dvc.lock", "", "dvc.lock names no stages: take it back with `git checkout dvc.lock`"),
+        ("dvc.lock", "<<<<<<< HEAD\nstages:\n", "dvc.lock is not valid YAML"),
+        ("metrics/metrics.json", "{", "metrics/metrics.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_file_is_named(
+    file: str, content: str, complaint: str, finished_project: Path
+) -> None:
+    (finished_project / file).write_text(content)
+    run = run_in(finished_project, "ordinal", "report")
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {complaint}")
+    assert run.stderr.count("\n") == 1
+
+
 def test_a_place_that_cannot_be_written_to_gets_one_sentence(finished_project: Path) -> None:
     command = run_in(finished_project, "ordinal", "report", "--out", "data")
     assert command.returncode == 1

@@ -18,6 +18,8 @@ from transformers import (
     BertModel,
     DistilBertConfig,
     DistilBertModel,
+    FNetConfig,
+    FNetModel,
     GPT2Config,
     GPT2Model,
     PreTrainedModel,
@@ -173,12 +175,16 @@ def test_the_attentions_dropout_is_what_is_asked_for_whatever_a_config_calls_it(
     assert set(dropout.values()) >= {expected, 0.1}
 
 
-def test_dropout_of_attention_that_an_encoder_has_not_can_not_be_set(tmp_path: Path) -> None:
+def test_an_encoder_without_what_training_needs_is_refused(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9}
+    FNetModel(FNetConfig(**sizes)).save_pretrained(tmp_path / "fnet")
+    new_classifier(tmp_path / "fnet", LABELS, Recipe(attention_dropout=None))
+    with pytest.raises(UserError, match=r"\(fnet\) has none of .*: set it to null"):
+        new_classifier(tmp_path / "fnet", LABELS, Recipe())
     sizes = {"n_layer": 1, "n_embd": 8, "n_head": 1, "vocab_size": 9}
-    GPT2Model(GPT2Config(**sizes)).save_pretrained(tmp_path)
-    new_classifier(tmp_path, LABELS, Recipe())
-    with pytest.raises(UserError, match=r"attention_dropout is 0\.1, but .* \(gpt2\) has none"):
-        new_classifier(tmp_path, LABELS, Recipe(attention_dropout=0.1))
+    GPT2Model(GPT2Config(**sizes)).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(UserError, match=r"gpt2/config\.json has no pad_token_id"):
+        new_classifier(tmp_path / "gpt2", LABELS, Recipe())
 
 
 def test_fast_attention_is_the_plain_one_and_so_are_its_gradients(tiny_encoder: Path) -> None:
@@ -245,14 +251,33 @@ def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Pat
     np.testing.assert_allclose(full, half, atol=0.03)
 
 
-@pytest.mark.parametrize("precision", ["auto", "32-true", "bf16-mixed"])
-def test_bf16_that_the_hardware_lacks_is_slow_and_said_to_be(
-    precision: Precision, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("asked", "device", "there", "expected"),
+    [
+        ("auto", "cuda", True, "bf16-mixed"),
+        ("auto", "cuda", False, "32-true"),
+        ("auto", "cpu", True, "32-true"),
+        ("bf16-mixed", "cpu", False, "bf16-mixed"),
+        ("32-true", "cuda", True, "32-true"),
+    ],
+)
+def test_the_precision_is_what_is_asked_for_or_what_a_gpu_has(
+    asked: Precision, device: str, there: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "has_bf16", lambda _: False)
-    expected = "32-true" if precision == "auto" else precision
-    assert choose_precision(precision, torch.device("cpu")) == expected
-    assert ("this hardware has no bf16" in capsys.readouterr().err) == (expected != "32-true")
+    monkeypatch.setattr(hardware, "has_bf16", lambda _: there)
+    assert choose_precision(asked, torch.device(device)) == expected
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_bf16_that_the_hardware_lacks_is_told_once(
+    there: bool,
+    tiny_encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(training, "has_bf16", lambda _: there)
+    train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed", "epochs": 1}))
+    assert capsys.readouterr().out.count("this cpu has no bf16") == (not there)
 
 
 def test_a_run_that_diverges_is_no_result(tiny_encoder: Path) -> None:
