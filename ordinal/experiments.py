@@ -11,9 +11,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,26 +108,27 @@ def arms_of(named: Sequence[str], overrides: Sequence[str]) -> dict[str, list[st
     from dvc.utils.hydra import get_hydra_sweeps
     from hydra.errors import HydraException
 
-    def points(option: str, read: Callable[[], Sequence[str]]) -> list[list[str]]:
+    def points(option: str, settings: Sequence[str]) -> list[list[str]]:
         try:
             return [
-                point["params.yaml"] for point in get_hydra_sweeps({"params.yaml": list(read())})
+                point["params.yaml"] for point in get_hydra_sweeps({"params.yaml": [*settings]})
             ]
-        except (DvcException, HydraException, ValueError) as error:
+        except (DvcException, HydraException) as error:
             raise UserError(f"{option} can't be read: {_reason(error)}") from None
 
-    grid = points(f"-S {' -S '.join(overrides)}", lambda: overrides)
+    grid = points(f"-S {' -S '.join(overrides)}", overrides)
     varied = [index for index in range(len(overrides)) if len({point[index] for point in grid}) > 1]
     arms: dict[str, list[str]] = {}
     for text in named or [":"]:
         name, colon, settings = text.partition(":")
         if not colon:
             raise UserError(f"--arm '{text}' has no colon: write it as 'NAME: KEY=VALUE …'")
-        own, *more = points(f"--arm '{text}'", partial(shlex.split, settings))
-        if more:
-            raise UserError(
-                f"--arm '{text}' is a grid, which only -S can be: name each of its arms"
-            )
+        try:
+            own = shlex.split(settings)
+        except ValueError as error:
+            raise UserError(f"--arm '{text}' can't be read: {error}") from None
+        if len(points(f"--arm '{text}'", own)) > 1:
+            raise UserError(f"--arm '{text}' is a grid, which -S alone can be: name each arm")
         for point in grid:
             where = [point[index].partition("=")[::2] for index in varied]
             place = [f"{key.rpartition('.')[2]}={value}" for key, value in where]

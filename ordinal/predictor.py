@@ -14,7 +14,7 @@ from ordinal.errors import UserError, shown
 from ordinal.files import is_formula
 from ordinal.inference import Network, predict_probabilities
 from ordinal.recipe import Accelerator, Decoding, Precision
-from ordinal.reviews import flaw
+from ordinal.reviews import unreadable
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Predictor:
             UserError: a text is empty, or has what is no character.
         """
         for number, text in enumerate(texts, start=1):
-            if wrong := "is empty" if not text.strip() else flaw(text):
+            if wrong := "is empty" if not text.strip() else unreadable(text):
                 raise UserError(f"text {number} of {len(texts)} {wrong}")
         if not texts:
             return []

@@ -119,10 +119,15 @@ def is_blank(value: object) -> bool:
 
 def flaw(text: object) -> str | None:
     """What keeps a cell from being a review's text."""
+    if isinstance(text, str) and "\0" in text:  # more likely another kind of file than a text
+        return "has a NUL character: remove it"
+    return unreadable(text)
+
+
+def unreadable(text: object) -> str | None:
+    """What keeps a cell from being a text at all."""
     if is_blank(text) or not isinstance(text, str):
         return "has no text: fill or remove it"
-    if "\0" in text:
-        return "has a NUL character: remove it"
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ordinal.errors import UserError
 from ordinal.files import DIGITS, whole_file
 from ordinal.predictor import Prediction, Predictor
-from ordinal.reviews import flaw
+from ordinal.reviews import unreadable
 from ordinal.tables import read_table
 
 PIECE = 2048  # texts in memory at once, sorted by length together
@@ -73,7 +73,7 @@ def predict_rows(
             rows = range(done + 1, done + 1 + len(piece))
             texts: dict[int, str] = {}
             for row, text in zip(rows, piece, strict=True):
-                if wrong := flaw(text):
+                if wrong := unreadable(text):
                     complaint = f"{source}: row {row} {wrong}"
                     if not keep_going:
                         raise UserError(f"{complaint}, or pass it over with --keep-going")

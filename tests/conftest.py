@@ -14,6 +14,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALL
 
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 # Parallel tests wait for each other, so that time says nothing; and what failed once fails again.
@@ -92,7 +93,14 @@ def small_project(tmp_path: Path, tiny_encoder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    return finish_small_project(tmp_path_factory.mktemp("finished"), tiny_encoder)
+    """The same for all processes of a test run: the first that comes makes it."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            made = finish_small_project(tmp_path_factory.mktemp("finished"), tiny_encoder)
+            made.parent.rename(shared)
+    return shared / "project"
 
 
 def finish_small_project(folder: Path, encoder: Path) -> Path:
