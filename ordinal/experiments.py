@@ -188,7 +188,7 @@ def _wait(repo: "Repo", names: set[str], jobs: int) -> None:
     finished = _finished(repo) & names
     with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
         while _pending(queue) & names:
-            if not _at_work(queue):
+            if any(queue.iter_queued()) and _workers(queue) < jobs:  # none yet, or one has died
                 queue.start_workers(jobs)
             time.sleep(POLL_SECONDS)
             for name in sorted((_finished(repo) & names) - finished):
@@ -214,20 +214,20 @@ def _pending(queue: "LocalCeleryQueue") -> set[str]:
     Queued ones are listed first: a run that starts meanwhile is then in both lists, not in none.
     """
     queued = {entry.name for entry in queue.iter_queued()}
-    running = {entry.name for entry in queue.iter_active()} if _at_work(queue) else set()
+    running = {entry.name for entry in queue.iter_active()} if _workers(queue) else set()
     return queued | running
 
 
-def _at_work(queue: "LocalCeleryQueue") -> bool:
-    """Whether a worker's process lives.
+def _workers(queue: "LocalCeleryQueue") -> int:
+    """How many workers' processes live.
 
     DVC's own `worker_status` asks the workers, and takes a busy one, slow to answer, for dead.
     """
+    living = 0
     for file in Path(queue.wdir).glob("dvc-exp-worker-*.pid"):
         with suppress(psutil.Error, ValueError):
-            if "queue-worker" in psutil.Process(int(file.read_text())).cmdline():
-                return True
-    return False
+            living += "queue-worker" in psutil.Process(int(file.read_text())).cmdline()
+    return living
 
 
 def _refuse_changes() -> None:

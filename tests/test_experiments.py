@@ -11,8 +11,9 @@ import dvc.api
 import pandas as pd
 import pytest
 
+from ordinal import experiments as experiments_module
 from ordinal.errors import UserError
-from ordinal.experiments import _pending, arms_of
+from ordinal.experiments import _pending, _wait, arms_of
 from tests.conftest import environment, run_in
 
 STUDY = ("ordinal", "study", "losses", "-S", "train.loss=corn,emd", "-S", "train.epochs=1")
@@ -114,6 +115,28 @@ def test_a_run_is_pending_while_its_workers_process_lives(tmp_path: Path) -> Non
         worker.kill()
         worker.wait()
         assert _pending(queue) == {"queued"}
+
+
+def test_a_worker_that_died_is_replaced_while_something_is_queued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living, queued, started = [2, 1, 1, 2], [["c"], ["c"], [], []], []
+    queue: Any = SimpleNamespace(
+        iter_queued=lambda: iter(queued[0]),
+        start_workers=lambda jobs: started.append((jobs, living[0])),
+    )
+    repo: Any = SimpleNamespace(experiments=SimpleNamespace(celery_queue=queue))
+
+    def pass_time(_: float) -> None:
+        for states in (living, queued):
+            states.pop(0)
+
+    monkeypatch.setattr(experiments_module, "_finished", lambda _: set("abc"[: 4 - len(living)]))
+    monkeypatch.setattr(experiments_module, "_pending", lambda _: set("abc"[4 - len(living) :]))
+    monkeypatch.setattr(experiments_module, "_workers", lambda _: living[0])
+    monkeypatch.setattr(experiments_module.time, "sleep", pass_time)
+    _wait(repo, set("abc"), jobs=2)
+    assert started == [(2, 1)]
 
 
 @pytest.mark.parametrize(
