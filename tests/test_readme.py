@@ -33,8 +33,7 @@ def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     for command in commands:
         step = "make --just-print " if command in LISTED else "make "
         run_as_shown(finished_project, re.sub("^make ", step, command))
-        if command == "dvc queue start":  # that the queue's runs end is tested in test_pipeline.py
-            run_in(finished_project, "dvc", "queue", "stop", "--kill")
+    run_in(finished_project, "dvc", "queue", "stop", "--kill")
     page = (finished_project / "dvc_plots/index.html").read_text()
     for title in (
         "Confusion matrix",
