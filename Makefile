@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test test-fuzz test-faults reliability tour lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test coverage test-fuzz test-faults reliability tour lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and 
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest
+
+coverage: $(READY) ## run all tests, and see that they reach 95 % of the branches of ordinal/
+	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
 test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: half an hour
 	@$(BIN)/python -m tests.faults

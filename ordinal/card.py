@@ -78,7 +78,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Run:
+class Records:
     """What a run says of itself in its own files."""
 
     facts: dict[str, Any]
@@ -97,7 +97,7 @@ class Run:
     """SHA-256 of model.safetensors."""
 
 
-def model_card(run: Run) -> str:
+def model_card(run: Records) -> str:
     """Markdown with metadata and `model-index` of the model hub; the same run, the same bytes."""
     facts, metrics, ordinal = run.facts, run.metrics, run.config["ordinal"]
     return CARD.format(
@@ -126,7 +126,7 @@ def model_card(run: Run) -> str:
     )
 
 
-def _metadata(run: Run) -> str:
+def _metadata(run: Records) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     name = f"{run.facts['name']}{' (synthetic)' if run.facts['synthetic'] else ''}"
@@ -155,7 +155,7 @@ def _metadata(run: Run) -> str:
     return data.to_yaml()
 
 
-def _data(run: Run) -> str:
+def _data(run: Records) -> str:
     facts, parts = run.facts, run.split["rows"]
     hashed = f"\n- SHA-256 of the file: `{facts['sha256']}`" if "sha256" in facts else ""
     shares = [[label, rows] for label, rows in facts["rows_per_label"].items()]
@@ -180,7 +180,7 @@ def _results(metrics: dict[str, Any]) -> str:
     return _table(headings, rows)
 
 
-def _calibration(run: Run) -> str:
+def _calibration(run: Records) -> str:
     found = run.metrics["test_calibration"]
     before, after = found["before"], found["after"]
     return (
@@ -191,7 +191,7 @@ def _calibration(run: Run) -> str:
     )
 
 
-def _conformal(run: Run) -> str:
+def _conformal(run: Records) -> str:
     found = run.metrics["test_conformal"]
     return (
         f"**Intervals of labels** (split-conformal), asked to hold the true label in "
@@ -200,7 +200,7 @@ def _conformal(run: Run) -> str:
     )
 
 
-def _limits(run: Run) -> str:
+def _limits(run: Records) -> str:
     facts, cut, rows = run.facts, run.tokens["test"]["cut"], run.split["rows"]
     rarest = min(facts["rows_per_label"], key=facts["rows_per_label"].__getitem__)
     crossing = run.split["duplicates_of_earlier_parts"]["test"]

@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from ordinal.errors import UserError, place, shown
-from ordinal.files import is_formula, read_yaml
+from ordinal.files import read_yaml
+from ordinal.labels import formula_among, label_key
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -63,24 +64,11 @@ class DataSet(_Entry):
             raise ValueError(f"source {shown(unnamed[0])} names no file")
         if len({label_key(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
-        if formulas := [label for label in self.labels if is_formula(str(label))]:
-            raise ValueError(
-                f"label {shown(formulas[0])} would be a formula in a spreadsheet: let it begin "
-                "with a letter or a digit"
-            )
+        if wrong := formula_among(self.labels):
+            raise ValueError(wrong)
         if self.text == self.label:
             raise ValueError(f"{shown(self.text)} can't be both the text and the label")
         return self
-
-
-def label_key(value: object) -> str:
-    """One spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
-    text = str(value).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else text
 
 
 class HubSource(BaseModel):

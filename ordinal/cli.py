@@ -216,7 +216,6 @@ def new_data(
 
 TEST_TOKENS = Path("data/tokenized/test.arrow")
 TRAINED = "models/ordinal"
-TABLES = {".csv", ".tsv", ".jsonl", ".parquet", ".gz", ".zip"}
 MODEL = typer.Option(help="A model's folder, an ONNX file, or a commit, branch, tag or experiment.")
 
 
@@ -242,6 +241,7 @@ def predict(
 ) -> None:
     """Predict labels: each with its interval, and the calibrated probability of every label."""
     from ordinal import streaming
+    from ordinal.tables import KINDS, kind_of
 
     with report_user_errors(AGAIN), _model(model) as path, streaming.table_writer(out) as write:
         if text and len(texts or []) != 1:
@@ -252,7 +252,7 @@ def predict(
                 raise UserError(f"--out {out} is the file of the texts: name another")
             pieces = streaming.texts_of_file(Path(source), text)
         elif texts:
-            if len(texts) == 1 and Path(texts[0]).suffix in TABLES and Path(texts[0]).is_file():
+            if len(texts) == 1 and kind_of(Path(texts[0])) in KINDS and Path(texts[0]).is_file():
                 raise UserError(f"{texts[0]} is a file: name the column of its texts with --text")
             source, pieces = "arguments", iter([texts])
         elif sys.stdin is None:

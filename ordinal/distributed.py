@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -16,7 +15,6 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
@@ -166,17 +164,3 @@ def hush_followers() -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         logging.set_verbosity_error()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-class KeepSignals(Callback):
-    """SIGTERM is handled as before the fit.
-
-    Lightning would broadcast it, which hangs where other ranks are in the midst of a step.
-    """
-
-    def __init__(self) -> None:
-        self.handler = signal.getsignal(signal.SIGTERM)
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:  # noqa: D102, a hook of Lightning's
-        if trainer.world_size > 1:
-            signal.signal(signal.SIGTERM, self.handler)

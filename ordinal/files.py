@@ -4,7 +4,6 @@ import glob
 import hashlib
 import json
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,6 @@ from ordinal.errors import UserError
 
 BLOCK = 1 << 20
 DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
-FORMULA = re.compile(r"[=+\-@\t\r](?!\d+(\.\d+)?$)")  # a signed number is none
 
 
 @contextmanager
@@ -122,8 +120,3 @@ def is_html(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))
-
-
-def is_formula(cell: str) -> bool:
-    """Whether a spreadsheet that opens a CSV file would compute this cell, and not show it."""
-    return bool(FORMULA.match(cell))

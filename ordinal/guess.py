@@ -1,14 +1,13 @@
 """Guesses about a table: which columns hold the text and the labels, and the labels' order."""
 
-import math
 import re
 from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
-from ordinal.catalog import label_key
 from ordinal.errors import UserError, shown
+from ordinal.labels import as_label, label_key, number_of
 from ordinal.reviews import is_blank
 
 MAX_GUESSED = 20  # a column of more different values is not taken for the labels
@@ -95,18 +94,3 @@ def order_of(classes: Collection[str]) -> list[int | str] | None:
         if len(words) == len(classes) and words.keys() <= set(scale):
             return [words[word] for word in scale if word in words]
     return None
-
-
-def number_of(key: str) -> float | None:
-    """The finite number that a label is, if it is one."""
-    try:
-        number = float(key)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def as_label(key: str) -> int | str:
-    """A label as the catalog lists it: whole numbers as numbers."""
-    number = number_of(key)
-    return int(key) if number is not None and number.is_integer() else key

@@ -40,6 +40,13 @@ def has_bf16(device: torch.device) -> bool:
     return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def slow_precision(precision: Precision, device: torch.device) -> str | None:
+    """What to say where a device was told to compute in what it is slow at."""
+    if precision == "bf16-mixed" and not has_bf16(device):
+        return f"this {device.type} has no bf16, and is slow at it: 32-true is faster"
+    return None
+
+
 def pad_multiple(device: torch.device) -> int:
     """What a batch's width shall be a multiple of.
 

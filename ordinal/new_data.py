@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ordinal.catalog import DataSet, label_key
+from ordinal.catalog import DataSet
 from ordinal.errors import UserError, shown
-from ordinal.files import is_formula, sha256
-from ordinal.guess import as_label, guess_columns, number_of
+from ordinal.files import sha256
+from ordinal.guess import guess_columns
+from ordinal.labels import as_label, formula_among, label_key, number_of
 from ordinal.reviews import MAX_CLASSES, flaw, is_blank, row_of
 from ordinal.split import fingerprint
 from ordinal.tables import read_table
@@ -179,11 +180,8 @@ def propose(
         raise UserError(
             f"{path}: no row has the label {shown(absent[0])}: leave it out of --labels"
         )
-    if formulas := [name for name in named if is_formula(name)]:
-        raise UserError(
-            f"{column} has the label {shown(formulas[0])}, which would be a formula in a "
-            "spreadsheet: let it begin with a letter or a digit, then run this again"
-        )
+    if wrong := formula_among(named):
+        raise UserError(f"{column}: {wrong}, then run this again")
     return DataSet(
         sources=[source],
         checksum=f"sha256:{facts.sha256}",

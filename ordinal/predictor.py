@@ -10,9 +10,9 @@ from ordinal.batching import Tokens
 from ordinal.calibration import Calibration, temper
 from ordinal.conformal import intervals, mass_for
 from ordinal.decoding import Probabilities, decode
-from ordinal.errors import UserError, shown
-from ordinal.files import is_formula
+from ordinal.errors import UserError
 from ordinal.inference import Network, predict_probabilities
+from ordinal.labels import formula_among
 from ordinal.recipe import Accelerator, Decoding, Precision
 from ordinal.reviews import unreadable
 
@@ -44,8 +44,8 @@ class Predictor:
 
     def __post_init__(self) -> None:
         # The model may be anybody's, and its labels end up in tables.
-        if formulas := [label for label in self.labels if is_formula(label)]:
-            raise UserError(f"label {shown(formulas[0])} would be a formula in a spreadsheet")
+        if wrong := formula_among(self.labels):
+            raise UserError(wrong)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction for each text, in their order; no texts, no predictions.

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.catalog import label_key
 from ordinal.errors import UserError, shown
+from ordinal.labels import label_key
 from ordinal.tables import read_table
 
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])

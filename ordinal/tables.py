@@ -23,6 +23,7 @@ from ordinal.parquet import open_parquet
 PIECE = 10_000  # rows in memory at once
 GROWTH = 100  # times its own size: what a packed file may unpack to,
 FREE_GROWTH = 64 << 20  # or this many bytes, if that is more
+KINDS = ("csv", "tsv", "jsonl", "parquet")
 SEPARATED = {
     "csv": " (the columns of a .csv are separated by commas)",
     "tsv": " (the columns of a .tsv are separated by tabs)",
@@ -37,8 +38,8 @@ def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator
     Raises:
         UserError: the file can't be read as its name says, lacks one of `columns`, or has it twice.
     """
-    kind = path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
-    if kind not in ("csv", "tsv", "jsonl", "parquet"):
+    kind = kind_of(path)
+    if kind not in KINDS:
         raise UserError(
             f"{name}: not a kind of file that is read: use .csv, .tsv, .jsonl or .parquet"
         )
@@ -62,6 +63,11 @@ def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator
         pa.ArrowException,
     ) as error:
         raise UserError(f"{name}: can't be read as {kind}: {_reason(error)}") from None
+
+
+def kind_of(path: Path) -> str:
+    """The ending of a table's name, packed or not; the kinds that are read are `KINDS`."""
+    return path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
 
 
 def _check_columns(has: list[object], wanted: Sequence[str], kind: str, name: str) -> None:

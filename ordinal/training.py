@@ -1,35 +1,26 @@
 """Fine-tuning: one LightningModule, one fit."""
 
 import copy
-import logging
 import math
-import re
 import signal
 import sys
 import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedModel, get_scheduler
+from torch.utils.data import DataLoader
+from transformers import PreTrainedModel
 
 from ordinal.batching import Rows, Tokens, batch_seed, evaluation_batches, training_batches
 from ordinal.checkpoints import find_checkpoint, save_checkpoint, step_of
-from ordinal.classifier import output_layer, share_weight, unshare_weight
+from ordinal.classifier import share_weight, unshare_weight
 from ordinal.decoding import decode
 from ordinal.distributed import (
-    KeepSignals,
-    choose_environment,
-    choose_strategy,
     is_counted,
     leads,
     of_all_ranks,
@@ -40,21 +31,15 @@ from ordinal.distributed import (
     weight_of_share,
 )
 from ordinal.errors import UserError
-from ordinal.hardware import (
-    batch_tokens,
-    choose_device,
-    choose_precision,
-    has_bf16,
-    pad_multiple,
-)
+from ordinal.hardware import batch_tokens
+from ordinal.loader import Batch, load_batches
 from ordinal.losses import LOSSES, class_weights
+from ordinal.optimizer import new_optimizer
 from ordinal.recipe import Recipe
+from ordinal.trainer import new_trainer
 
 CURVE_POINTS = 100  # of the loss over the steps
-BIAS_RATE = 100  # learning rate of CORAL's biases, in those of all else
 CHECKPOINT_TIME = 0.05  # the largest share of the time that goes into checkpoints
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass
@@ -72,34 +57,6 @@ class Best:
     epoch: int = 0
     mae: float = math.inf
     weights: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Remaining:
-    """The batches of an epoch but the first `done`; it is as long as all: Lightning counts them."""
-
-    batches: list[Rows]
-    done: int
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Rows]:
-        return iter(self.batches[self.done :])
-
-
-class PaddedBatches(Dataset[Batch]):
-    """Indexed by an array of rows: ids and mask (rows, width), labels (rows,)."""
-
-    def __init__(self, tokens: Tokens, pad_id: int, multiple: int) -> None:
-        self.tokens = tokens
-        self.pad_id = pad_id
-        self.multiple = multiple
-
-    def __getitem__(self, rows: Rows) -> Batch:
-        ids, mask = self.tokens.pad(rows, self.pad_id, self.multiple)
-        labels = self.tokens.labels[rows]
-        return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(labels)
 
 
 class FineTuning(lightning.LightningModule):
@@ -150,22 +107,17 @@ class FineTuning(lightning.LightningModule):
         lengths = self.train_tokens.lengths
         self.batches = training_batches(lengths, recipe.batch_size, recipe.seed, epoch)
         done = int(self.train_loss[1])  # not 0 only where a run goes on in the midst of an epoch
-        return self._loader(self.train_tokens, Remaining(self._shares(self.batches), done))
+        return self._load(self.train_tokens, self.batches, done)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         tokens = self.validation_tokens
         self.validation_batches = evaluation_batches(tokens.lengths, batch_tokens(self.device))
-        return self._loader(tokens, self._shares(self.validation_batches))
+        return self._load(tokens, self.validation_batches)
 
-    def _shares(self, batches: list[Rows]) -> list[Rows]:
-        return [share(batch, self.global_rank, self.trainer.world_size) for batch in batches]
-
-    def _loader(self, tokens: Tokens, batches: list[Rows] | Remaining) -> DataLoader[Batch]:
-        # The "sampler" yields the rows of whole batches, hence batch_size=None. From pinned memory
-        # a batch is copied to a GPU while that still computes the one before.
-        dataset = PaddedBatches(tokens, self.model.config.pad_token_id, pad_multiple(self.device))
-        pinned = self.device.type == "cuda"
-        return DataLoader(dataset, sampler=batches, batch_size=None, pin_memory=pinned)
+    def _load(self, tokens: Tokens, batches: list[Rows], done: int = 0) -> DataLoader[Batch]:
+        ranks = self.trainer.world_size
+        shares = [share(batch, self.global_rank, ranks) for batch in batches]
+        return load_batches(tokens, shares, self.model.config.pad_token_id, self.device, done)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         logits: Tensor = self.model(input_ids=ids, attention_mask=mask).logits
@@ -303,59 +255,9 @@ class FineTuning(lightning.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        recipe = self.recipe
-        # Fused: one pass over the weights, where the others make a dozen, which cost a batch of
-        # short texts nearly half of its time.
-        optimizer = torch.optim.AdamW(parameter_groups(self.model, recipe), fused=True)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = get_scheduler(recipe.schedule, optimizer, round(recipe.warmup * steps), steps)
+        optimizer, schedule = new_optimizer(self.model, self.recipe, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def parameter_groups(model: PreTrainedModel, recipe: Recipe) -> list[dict[str, Any]]:
-    """The optimiser's groups: a rate for each depth, and weight decay for matrices alone.
-
-    The rate falls by `layer_decay` from layer to layer downwards (Howard and Ruder 2018, section
-    3.2, discriminative fine-tuning): what is near the text was learned from more of it.
-    """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    layers = model.config.num_hidden_layers
-    output = output_layer(model)
-    for name, weight in model.named_parameters():
-        rate = recipe.lr * recipe.layer_decay ** depth(name, layers)
-        if weight is output.bias and LOSSES[recipe.loss].shared_weight:
-            rate *= BIAS_RATE
-        decay = recipe.weight_decay if weight.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(weight)
-    return [
-        {"params": weights, "lr": rate, "weight_decay": decay}
-        for (rate, decay), weights in groups.items()
-    ]
-
-
-def depth(name: str, layers: int) -> int:
-    """How far below the output a weight stands, by its name: 0 is the head, the top layer is 1."""
-    if "embed" in name:
-        return layers + 1
-    number = re.search(r"\.(\d+)\.", name)
-    return layers - int(number[1]) if number else 0
-
-
-class DirectIO(TorchCheckpointIO):
-    """Writes to the file itself: Lightning goes by way of memory and the temporary folder."""
-
-    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        with Path(path).open("wb") as file:
-            torch.save(checkpoint, file)
-
-
-class EpochLines(Callback):
-    """One log line an epoch, for where there is no terminal to draw a bar on."""
-
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        figures = module.history.epochs[-1]
-        shown = ", ".join(f"{name} {value:g}" for name, value in figures.items() if name != "epoch")
-        print(f"train: epoch {figures['epoch']} of {trainer.max_epochs}: {shown}", flush=True)
 
 
 def fit(
@@ -376,49 +278,12 @@ def fit(
     Raises:
         UserError: the recipe asks for hardware that is not there, or the loss became infinite.
     """
-    device = choose_device(recipe.accelerator)
-    environment = choose_environment(recipe, device)
-    precision = choose_precision(recipe.precision, device)
-    if precision == "bf16-mixed" and not has_bf16(device) and leads():
-        print(
-            f"train: this {device.type} has no bf16, and is slow at it: 32-true is faster",
-            flush=True,
-        )
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    for library in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    # Padding a batch takes microseconds: worker processes would cost more than they save.
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # of Lightning's own making
-    warnings.filterwarnings("ignore", message=".*broadcast_buffers.*")  # its new name is too new
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # it is the same on all ranks
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # ours is
+    trainer = new_trainer(recipe, checkpoints)
     if LOSSES[recipe.loss].shared_weight:
         share_weight(model)
     fitted = copy.deepcopy(model) if recipe.strategy == "fsdp" else model  # shards stay shards
     module = FineTuning(fitted, train, validation, recipe, checkpoints)
-    on_terminal = sys.stderr.isatty()
-    trainer = lightning.Trainer(
-        accelerator=device.type,
-        devices=recipe.devices,
-        num_nodes=recipe.num_nodes,
-        strategy=choose_strategy(recipe),
-        precision=precision,
-        max_epochs=recipe.epochs,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.clip,
-        callbacks=[KeepSignals(), *([] if on_terminal else [EpochLines()])],
-        default_root_dir=checkpoints,
-        deterministic="warn",
-        enable_checkpointing=False,  # by Lightning's own callback
-        enable_model_summary=False,
-        enable_progress_bar=on_terminal,
-        logger=False,
-        num_sanity_val_steps=0,
-        plugins=[DirectIO(), environment],
-        reload_dataloaders_every_n_epochs=1,  # the order of the batches is new each epoch
-        use_distributed_sampler=False,
-    )
     try:
         start_together(trainer, module)
         found = find_checkpoint(checkpoints) if checkpoints and leads() else None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ordinal.card import Encoder, Run, model_card
+from ordinal.card import Encoder, Records, model_card
 from ordinal.catalog import HubSource, load_catalog
 from ordinal.errors import report_user_errors
 from ordinal.files import read_json, sha256, whole_file
@@ -13,7 +13,7 @@ MODEL = Path("models/ordinal")
 
 def main() -> None:
     params = load_params()
-    run = Run(
+    run = Records(
         facts=read_json(Path("data/raw/facts.json")),
         config=read_json(MODEL / "config.json"),
         metrics=read_json(Path("metrics/metrics.json")),

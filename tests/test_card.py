@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 
 import ordinal
 from ordinal.calibration import Calibration
-from ordinal.card import METRICS, Encoder, Run, model_card
+from ordinal.card import METRICS, Encoder, Records, model_card
 from ordinal.classifier import new_classifier, output_layer, save_classifier
 from ordinal.files import read_json, sha256
 from ordinal.readme import readme, usage
@@ -35,10 +35,10 @@ HOSTILE = [
 ]
 
 
-def a_run(**facts: object) -> Run:
+def a_run(**facts: object) -> Records:
     metrics = read_json(ROOT / "metrics/metrics.json")
     metrics["test"]["kendall"] = None
-    return Run(
+    return Records(
         facts={
             "name": "reviews.csv",
             "synthetic": False,

@@ -83,7 +83,7 @@ from tokenizers.models import WordLevel
 from ordinal.errors import report_user_errors
 from ordinal.files import whole_file
 from ordinal.tokens import tokenize
-from ordinal.training import DirectIO
+from ordinal.trainer import DirectIO
 
 out = Path(sys.argv[1])
 with report_user_errors(), whole_file(out) as path:

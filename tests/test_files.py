@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ordinal.files import is_formula, whole_file, whole_folder, write_json
+from ordinal.files import whole_file, whole_folder, write_json
 from tests.conftest import ROOT
 
 
@@ -99,16 +99,6 @@ def test_killed_at_any_moment_an_out_is_whole_or_absent(
     if not there:
         states = ["absent", "new"]
     assert list(dict.fromkeys(seen)) == states
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+49 30", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "--"])
-def test_what_a_spreadsheet_would_compute_is_known(cell: str) -> None:
-    assert is_formula(cell)
-
-
-@pytest.mark.parametrize("cell", ["5", "-1", "+1", "-0.5", "", "good", "a=b", "1-2", "'=1"])
-def test_numbers_and_words_are_no_formulas(cell: str) -> None:
-    assert not is_formula(cell)
 
 
 def test_what_is_left_of_others_is_not_touched(tmp_path: Path) -> None:

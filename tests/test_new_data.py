@@ -340,7 +340,7 @@ def test_given_labels_go_before_a_guess(tmp_path: Path) -> None:
             "'01.50' and '1.5'",
         ),
         (dict.fromkeys(GRADES, "high"), None, "has one label, high: 2 are needed"),
-        ({"low": "=1+1"}, "=1+1,medium,high,critical", "'=1+1', which would be a formula"),
+        ({"low": "=1+1"}, "=1+1,medium,high,critical", "label '=1+1' would be a formula"),
         ({"low": ""}, None, "a label but no text: 40, the first of them row 1 ("),
     ],
 )

@@ -42,8 +42,9 @@ from ordinal.errors import UserError
 from ordinal.hardware import choose_precision
 from ordinal.inference import predict_probabilities
 from ordinal.losses import LOSSES, class_weights
+from ordinal.optimizer import BIAS_RATE, parameter_groups
 from ordinal.recipe import ClassWeights, LossName, Precision, Recipe, Schedule
-from ordinal.training import BIAS_RATE, FineTuning, fit, parameter_groups
+from ordinal.training import FineTuning, fit
 
 LABELS = ["poor", "fair", "good"]
 RECIPE = Recipe(epochs=3, batch_size=4, lr=0.01, layer_decay=1.0, accelerator="cpu")
@@ -275,7 +276,7 @@ def test_bf16_that_the_hardware_lacks_is_told_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(training, "has_bf16", lambda _: there)
+    monkeypatch.setattr(hardware, "has_bf16", lambda _: there)
     train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed", "epochs": 1}))
     assert capsys.readouterr().out.count("this cpu has no bf16") == (not there)
 
