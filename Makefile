@@ -23,7 +23,7 @@ tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and 
 	@restore() { mv .params.yaml.before params.yaml; echo 'params.yaml is as it was before.' >&2; }; \
 	trap 'restore; exit 130' INT TERM; \
 	if $(BIN)/dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
-	    -S split.method=shuffle -S split.seed=1 \
+	    -S split.method=shuffle -S split.seed=1 -S train.loss=corn \
 	    -S train.epochs=3 -S train.batch_size=12 -S train.lr=5e-5 -S train.schedule=constant_with_warmup \
 	    -S train.warmup=0 -S train.layer_decay=1 -S train.weight_decay=0 -S train.clip=null \
 	    -S train.attention_dropout=null; \

@@ -29,7 +29,7 @@ class Section(BaseModel):
 class Recipe(Section):
     """The `train` section of params.yaml."""
 
-    loss: LossName = "corn"
+    loss: LossName = "emd"
     """How the ordinal problem is put to the network."""
     class_weights: ClassWeights = "none"
     """balanced: a row weighs the inverse of its class's share, in the mean over its batch."""

@@ -41,7 +41,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "split.validation": (0.2, {"split", "card"}),
     "split.test": (0.3, {"split", "card"}),
     "tokenize.max_length": (64, {"tokenize", "card"}),
-    "train.loss": ("emd", {"train", "card"}),
+    "train.loss": ("corn", {"train", "card"}),
     "train.class_weights": ("balanced", {"train", "card"}),
     "train.decode": ("mode", {"baseline", "train", "card"}),
     "train.seed": (2, {"train", "card"}),

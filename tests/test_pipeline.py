@@ -173,9 +173,9 @@ def test_the_saved_model_loads_in_plain_transformers(finished_project: Path) -> 
     folder = finished_project / "models/ordinal"
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    assert model(**tokenizer("a good room", return_tensors="pt")).logits.shape == (1, 4)
-    assert model.config.ordinal == {"labels": list("12345"), "loss": "corn", "decode": "median"}
-    assert model.config.id2label[0] == "above 1"
+    assert model(**tokenizer("a good room", return_tensors="pt")).logits.shape == (1, 5)
+    assert model.config.ordinal == {"labels": list("12345"), "loss": "emd", "decode": "median"}
+    assert model.config.id2label == dict(enumerate("12345"))
     card = (folder / "README.md").read_text()
     assert card.startswith("---\n")
     assert "bert encoder on 84 texts of small.csv" in card

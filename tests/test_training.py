@@ -197,7 +197,7 @@ def test_fast_attention_is_the_plain_one_and_so_are_its_gradients(tiny_encoder: 
         model = new_classifier(tiny_encoder, LABELS, RECIPE).eval()
         model.set_attn_implementation(way)
         logits = model(input_ids=ids, attention_mask=mask).logits
-        LOSSES["corn"].loss(logits, torch.from_numpy(tokens.labels)).backward()
+        LOSSES[RECIPE.loss].loss(logits, torch.from_numpy(tokens.labels)).backward()
         gradients.append([logits, *(weight.grad for weight in model.parameters())])
     for plain, fast in zip(*gradients, strict=True):
         torch.testing.assert_close(fast, plain, atol=1e-6, rtol=1e-4)
@@ -231,7 +231,7 @@ def test_the_gradient_is_clipped_to_its_norm_or_left_as_it_is(
 
     class Norm(Callback):
         def on_after_backward(self, trainer, module) -> None:
-            before.append(norm([weight.grad.mul_(100) for weight in module.parameters()]))
+            before.append(norm([weight.grad.mul_(1000) for weight in module.parameters()]))
 
         def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
             moments = [state["exp_avg"] for state in trainer.optimizers[0].state.values()]
@@ -458,7 +458,7 @@ def test_a_saved_classifier_comes_back_as_it_was(tiny_encoder: Path, tmp_path: P
     loaded = load_classifier(tmp_path)
     assert load_calibration(tmp_path) == CALIBRATION
     assert not loaded.training
-    assert loaded.config.ordinal == {"labels": LABELS, "loss": "corn", "decode": "median"}
+    assert loaded.config.ordinal == {"labels": LABELS, "loss": "emd", "decode": "median"}
     np.testing.assert_array_equal(
         predict_probabilities(torch_network(loaded), tokens),
         predict_probabilities(torch_network(model), tokens),
@@ -473,6 +473,7 @@ def test_a_saved_coral_classifier_loads_in_plain_transformers(
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     tokens = draw(20, seed=2)
     assert torch.equal(logits_of(loaded, tokens), logits_of(model, tokens))
+    assert list(loaded.config.id2label.values()) == [f"above {label}" for label in LABELS[:-1]]
 
 
 def test_predictions_do_not_depend_on_the_company_a_review_keeps(tiny_encoder: Path) -> None:
@@ -502,7 +503,7 @@ def test_padding_to_eights_and_the_size_of_a_batch_change_nothing(
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("clip", [0.1, None])
+@pytest.mark.parametrize("clip", [0.01, None])
 def test_the_fused_optimiser_steps_as_the_plain_one_does(
     clip: float | None, precision: Precision, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
