@@ -155,8 +155,8 @@ def test_a_real_run_has_a_card_of_its_own_files(finished_project: Path) -> None:
     assert "| train.epochs | 2 |" in card
     assert str(finished_project) not in card
     folder_readme = (finished_project / "models/ordinal/README.md").read_text()
-    assert usage("corn", "median") in card
-    assert usage("corn", "median") in folder_readme
+    assert usage("emd", "median") in card
+    assert usage("emd", "median") in folder_readme
 
 
 PLAIN = """

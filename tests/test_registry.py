@@ -44,7 +44,7 @@ def summary(project: Path, base: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def changed_project(finished_project: Path) -> Path:
     """A branch with another learning rate, whose run is committed."""
-    set_params(finished_project, {"train.lr": 0.03})
+    set_params(finished_project, {"train.lr": 0.3})
     for command in ("git switch --quiet -c branch", "dvc repro", "git commit --quiet -am Change"):
         run = run_in(finished_project, *command.split())
         assert run.returncode == 0, run.stdout + run.stderr
@@ -57,7 +57,7 @@ def test_a_pull_request_is_told_what_it_does_to_the_results(changed_project: Pat
     assert run.returncode == 0, run.stderr
     told = run.stdout
     assert told.startswith("## Against main\n")
-    assert re.search(r"\| params.yaml +\| train.lr +\| 0.003 +\| 0.03 +\|", told)
+    assert re.search(r"\| params.yaml +\| train.lr +\| 0.003 +\| 0.3 +\|", told)
     # The comparison is what `ordinal compare` says of the two commits.
     compared = run_in(changed_project, "ordinal", "compare", "main", "--md").stdout
     assert compared.splitlines()[2:]
