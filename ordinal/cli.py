@@ -252,7 +252,9 @@ def predict(
                 raise UserError(f"--out {out} is the file of the texts: name another")
             pieces = streaming.texts_of_file(Path(source), text)
         elif texts:
-            if len(texts) == 1 and kind_of(Path(texts[0])) in KINDS and Path(texts[0]).is_file():
+            given = Path(texts[0])
+            is_table = kind_of(given) in KINDS or given.suffix in (".gz", ".zip")
+            if len(texts) == 1 and is_table and given.is_file():
                 raise UserError(f"{texts[0]} is a file: name the column of its texts with --text")
             source, pieces = "arguments", iter([texts])
         elif sys.stdin is None:
