@@ -17,25 +17,25 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 from tqdm import tqdm
 
+from ordinal import fetch
 from ordinal.catalog import ENCODER_FILES
 from ordinal.files import sha256
-from tests.conftest import ROOT, finish_small_project, run_in, save_tiny_encoder, set_params
+from tests.conftest import (
+    ROOT,
+    finish_small_project,
+    run_in,
+    save_tiny_encoder,
+    set_params,
+)
 from tests.loopback import Answer, Loopback, serving
 
 Make = Callable[[Path, Loopback], object]
 
-STAGE = """
-import runpy, sys
-from ordinal import fetch
-
-fetch.FIRST_PAUSE = 0
-fetch.TIMEOUT = (5, 0.3)
-runpy.run_module(f"stages.{sys.argv[1]}", run_name="__main__")
-"""
-"""Runs a stage, a download's pauses and patience shortened."""
+OWN_PROCESS = ("bash", "-c", 'exec python -m "stages.$0"')
 
 UNPRIVILEGED_STAGE = """
 import ctypes, os, sys
@@ -56,8 +56,8 @@ class Case:
     stage: str = "download"
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Of an input that is taken: what data/raw/facts.json says of it."""
-    command: tuple[str, ...] = ("python", "-c", STAGE)
-    """Runs a stage, its name being one more argument."""
+    command: tuple[str, ...] = ()
+    """Runs a stage in a process of its own, its name being one more argument."""
 
 
 # Tables
@@ -401,7 +401,12 @@ def unknown_architecture(project: Path, _: Loopback) -> None:
 MODELS = [
     Case("a file missing", encoder(without("tokenizer.json")), "pretrained"),
     Case("weights cut off", encoder(cut("model.safetensors")), "pretrained"),
-    Case("weights of another hash", other_hash, "pretrained"),
+    Case(
+        "weights of another hash",
+        other_hash,
+        "pretrained",
+        command=("bash", "-c", 'exec python -m "stages.$0"'),
+    ),
     Case("pickled weights alone", encoder(pickled), "pretrained"),
     Case(
         "a config that asks for remote code",
@@ -541,7 +546,14 @@ def meet(case: Case, project: Path, server: Loopback) -> str:
     """
     case.make(project, server)
     before = snapshot(project)
-    done = run_in(project, *case.command, case.stage, HF_ENDPOINT=server.url, HF_HUB_OFFLINE="0")
+    if case.command:
+        hub = {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0"}
+        done = run_in(project, *case.command, case.stage, **hub)
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fetch, "FIRST_PAUSE", 0)
+            patch.setattr(fetch, "TIMEOUT", (5, 0.3))
+            done = run_in(project, "python", "-m", f"stages.{case.stage}")
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     after = snapshot(project)
     if case.facts:

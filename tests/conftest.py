@@ -1,13 +1,18 @@
 """Fixtures: a tiny encoder, a small file of reviews, and a copy of the project to run in."""
 
+import contextlib
 import csv
+import importlib
+import io
 import os
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 # One thread a process: the tests run in parallel, and threads that wait for each other waste cores.
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -16,6 +21,9 @@ import pytest
 import yaml
 from filelock import FileLock
 from hypothesis import settings
+
+from ordinal.cli import app
+from ordinal.errors import report_user_errors
 
 # Parallel tests wait for each other, so that time says nothing; and what failed once fails again.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -178,7 +186,14 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def run_in(project: Path, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a project as a user does, with no terminal; its output is captured."""
+    """Run a command in a project as a user does, with no terminal; its output is captured.
+
+    `ordinal …` and `python -m stages.…` run in this process, which has imported already what
+    another would have to first; in one of their own if the environment is to be changed.
+    """
+    is_stage = command[0] == "python" and command[2].startswith("stages.")
+    if not changes and (command[0] == "ordinal" or is_stage):
+        return run_here(project, *command)
     return subprocess.run(
         command,
         cwd=project,
@@ -187,6 +202,26 @@ def run_in(project: Path, *command: str, **changes: str) -> subprocess.Completed
         text=True,
         check=False,
     )
+
+
+def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """What a new process of `ordinal …` or `python -m stages.…` would do."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, environment()),
+        contextlib.chdir(project),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            if command[0] == "ordinal":
+                app(command[1:], prog_name="ordinal")
+            with report_user_errors():
+                importlib.import_module(command[2]).main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
 def console_commands(page: str) -> list[str]:
@@ -206,9 +241,17 @@ def run_as_shown(project: Path, command: str) -> str:
     `make` would set up an environment first; here there is one already.
     """
     line = re.sub("^make ", "make --old-file=.venv/ready ", command)
-    run = run_in(project, "bash", "-c", line)
+    words = shlex.split(line, comments=True)
+    plain = words == shlex.split(line) and not re.search(r"[|<>&;$]", line)
+    run = run_in(project, *words) if plain else run_in(project, "bash", "-c", line)
     assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
     return run.stdout
+
+
+def stages_of(project: Path) -> list[str]:
+    """The stages of its pipeline, each after those whose results it reads."""
+    pipeline = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))
+    return list(pipeline["stages"])
 
 
 def stages_run(output: str) -> list[str]:
