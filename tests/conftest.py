@@ -224,6 +224,17 @@ def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
+def train_again(project: Path, values: dict[str, object]) -> None:
+    """Change parameters, and run what depends on the training, in this process: DVC doesn't know.
+
+    `dvc commit --force` or `dvc exp save` then tells it.
+    """
+    set_params(project, values)
+    for stage in ("train", "evaluate", "card"):
+        run = run_in(project, "python", "-m", f"stages.{stage}")
+        assert run.returncode == 0, run.stderr
+
+
 def console_commands(page: str) -> list[str]:
     """The commands in the `console` blocks of a page of the docs.
 

@@ -14,7 +14,7 @@ from scipy import stats
 from ordinal.comparison import compare
 from ordinal.errors import UserError
 from ordinal.summary import comparison_table
-from tests.conftest import environment, run_in
+from tests.conftest import environment, run_in, train_again
 
 CLASSES = 3
 
@@ -103,7 +103,8 @@ def test_what_has_no_value_is_a_dash_and_a_name_stands_as_it_is() -> None:
 
 def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> None:
     subprocess.run(["git", "tag", "first"], cwd=finished_project, env=environment(), check=True)
-    run = run_in(finished_project, "dvc", "exp", "run", "--name", "slow", "-S", "train.lr=1e-6")
+    train_again(finished_project, {"train.lr": 1e-6})
+    run = run_in(finished_project, "dvc", "exp", "save", "--name", "slow")
     assert run.returncode == 0, run.stderr
 
     same = run_in(finished_project, "ordinal", "compare", "first", "first", "--json")

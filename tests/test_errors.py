@@ -1,12 +1,25 @@
 """How a command ends: one line that says what to do, and never status 0 for what was not done."""
 
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
+from ordinal.errors import report_user_errors
+from ordinal.files import whole_file
+from ordinal.tokens import tokenize
+from ordinal.trainer import DirectIO
 from tests.conftest import ROOT, environment
 
 STOPPED = "stopped: run it again, and it goes on from what is done\n"
@@ -61,45 +74,45 @@ runpy.run_module("stages.baseline", run_name="__main__", alter_sys=True)
     assert process.returncode == -signal.SIGINT  # which a shell calls 130
 
 
-WRITERS = {
-    "a file": "path.write_bytes(bytes(1 << 20))",
-    "a table": "pd.DataFrame({'a': np.random.default_rng(0).random(1 << 17)}).to_parquet(path)",
-    "weights": "save_file({'a': torch.zeros(1 << 18)}, path)",
-    "a checkpoint": "DirectIO().save_checkpoint({'a': torch.zeros(1 << 18)}, path)",
-    "tokens": "tokenize(path.with_name('texts.parquet'), words, path)",
+TEXTS = Path("texts.parquet")
+ROOM = 1 << 16  # bytes that a file may have
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: path.write_bytes(bytes(1 << 20)),
+    "a table": lambda path: pd.DataFrame(
+        {"a": np.random.default_rng(0).random(1 << 17)}
+    ).to_parquet(path),
+    "weights": lambda path: save_file({"a": torch.zeros(1 << 18)}, path),
+    "a checkpoint": lambda path: DirectIO().save_checkpoint({"a": torch.zeros(1 << 18)}, path),
+    "tokens": lambda path: tokenize(TEXTS, Tokenizer(WordLevel({"?": 0}, "?")), path),
 }
+
+
+@contextmanager
+def little_room() -> Iterator[None]:
+    """The limit of a file's size stands in for the end of the disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk_is_one_clear_line_and_nothing_half_written(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The limit of a file's size stands in for the end of the disk."""
-    code = f"""
-import resource, sys
-import numpy as np, pandas as pd, torch
-from pathlib import Path
-from safetensors.torch import save_file
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from ordinal.errors import report_user_errors
-from ordinal.files import whole_file
-from ordinal.tokens import tokenize
-from ordinal.trainer import DirectIO
-
-out = Path(sys.argv[1])
-with report_user_errors(), whole_file(out) as path:
-    texts = pd.DataFrame({{"text": ["a" * 1000] * 20000, "label": 1}})
-    texts.to_parquet(path.with_name("texts.parquet"))
-    words = Tokenizer(WordLevel({{"?": 0}}, "?"))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
-    {WRITERS[kind]}
-"""
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # it would have no room either
-    process = run(code, str(tmp_path / "out"))
-    assert process.communicate()[1] == FULL
-    assert process.returncode == 1
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.chdir(tmp_path)
+    pd.DataFrame({"text": ["a" * 1000] * 20000, "label": 1}).to_parquet(TEXTS)
+    with (
+        pytest.raises(SystemExit, check=lambda end: end.code == 1),
+        little_room(),
+        report_user_errors(),
+        whole_file(tmp_path / "out") as path,
+    ):
+        WRITERS[kind](path)
+    assert capsys.readouterr().err == FULL
+    assert [path.name for path in tmp_path.iterdir()] == [TEXTS.name]
 
 
 def test_other_errors_are_not_hidden() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, console_commands, run_as_shown, run_in, set_params
+from tests.conftest import ROOT, console_commands, run_as_shown, run_in, set_params, train_again
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -44,8 +44,12 @@ def summary(project: Path, base: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def changed_project(finished_project: Path) -> Path:
     """A branch with another learning rate, whose run is committed."""
-    set_params(finished_project, {"train.lr": 0.3})
-    for command in ("git switch --quiet -c branch", "dvc repro", "git commit --quiet -am Change"):
+    train_again(finished_project, {"train.lr": 0.3})
+    for command in (
+        "git switch --quiet -c branch",
+        "dvc commit --force --quiet",
+        "git commit --quiet -am Change",
+    ):
         run = run_in(finished_project, *command.split())
         assert run.returncode == 0, run.stdout + run.stderr
     return finished_project
