@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import chain, groupby
 from pathlib import Path
 from unittest.mock import patch
 
@@ -24,6 +25,7 @@ from hypothesis import settings
 
 from ordinal.cli import app
 from ordinal.errors import report_user_errors
+from tests import warm
 
 # Parallel tests wait for each other, so that time says nothing; and what failed once fails again.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -33,6 +35,24 @@ settings.load_profile("project")
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a quarter of the tests' time is spent waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with its share of the slow tests: whoever has one last is waited for.
+
+    xdist gives each an equal part of the tests, in their order. Those of a module stay together,
+    for they may share what takes long to make.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    modules = [list(tests) for _, tests in groupby(slow, key=lambda item: item.path)]
+    others = [item for item in items if item not in slow]
+    items.clear()
+    for workers in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 0, -1):
+        number = len(modules) // workers
+        first, modules = list(chain.from_iterable(modules[:number])), modules[number:]
+        number = sum(map(len, [first, *modules, others])) // workers - len(first)
+        items += first + others[:number]
+        others = others[number:]
 
 
 ROOT = Path(__file__).parent.parent
@@ -188,27 +208,26 @@ def environment(**changes: str) -> dict[str, str]:
 def run_in(project: Path, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a project as a user does, with no terminal; its output is captured.
 
-    `ordinal …` and `python -m stages.…` run in this process, which has imported already what
-    another would have to first; in one of their own if the environment is to be changed.
+    `ordinal …` and `python -m stages.…` run in this process, and stages that DVC runs in a fork of
+    one, which have imported already what a new process would have to first. If the environment is
+    to be changed, all is as for a user in this, too.
     """
-    is_stage = command[0] == "python" and command[2].startswith("stages.")
-    if not changes and (command[0] == "ordinal" or is_stage):
-        return run_here(project, *command)
+    env = environment(**changes)
+    if not changes:
+        env["PATH"] = f"{warm.folder()}{os.pathsep}{env['PATH']}"
+        if command[0] == "ordinal" or (command[0] == "python" and "stages." in command[2]):
+            return run_here(project, env, *command)
     return subprocess.run(
-        command,
-        cwd=project,
-        env=environment(**changes),
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=project, env=env, capture_output=True, text=True, check=False
     )
 
 
-def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run_here(project: Path, env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     """What a new process of `ordinal …` or `python -m stages.…` would do."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        patch.dict(os.environ, environment()),
+        patch.dict(os.environ, env),
+        patch.object(sys, "executable", f"{warm.folder()}/python"),
         contextlib.chdir(project),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -217,7 +236,7 @@ def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
             if command[0] == "ordinal":
                 app(command[1:], prog_name="ordinal")
             with report_user_errors():
-                importlib.import_module(command[2]).main()
+                importlib.import_module(command[-1]).main()
             status = 0
         except SystemExit as end:
             status = end.code

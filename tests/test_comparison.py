@@ -61,6 +61,7 @@ def test_the_figures_of_the_mae_equal_scipys() -> None:
     assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
 
 
+@pytest.mark.slow
 def test_equal_models_are_called_different_no_more_often_than_promised() -> None:
     runs = 60
     p_values = [

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ordinal.distributed import choose_environment, share, weight_of_share
 from ordinal.errors import UserError
 from ordinal.losses import LOSSES, class_weights
 from ordinal.recipe import LossName, Recipe
-from tests.conftest import ROOT, console_commands, environment, run_as_shown, stages_run
+from tests.conftest import ROOT, console_commands, run_as_shown, run_in, stages_run
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=301)
 
@@ -157,14 +156,7 @@ def folder(alone: Path, tmp_path: Path) -> Path:
 
 def start(folder: Path, **changes: object) -> subprocess.CompletedProcess[str]:
     options = json.dumps(CHANGES | changes)
-    return subprocess.run(
-        [sys.executable, "-m", "tests.distributed_run", str(folder), options],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_in(ROOT, "python", "-m", "tests.distributed_run", str(folder), options)
 
 
 def finished(folder: Path, **changes: object) -> Path:
@@ -219,6 +211,7 @@ def break_off(folder: Path, **changes: object) -> None:
     assert not (folder / "weights.pt").exists()
 
 
+@pytest.mark.slow
 def test_ddp_of_two_processes_is_a_run_of_one_and_goes_on_if_stopped(
     folder: Path, alone: Path
 ) -> None:
@@ -236,6 +229,7 @@ def test_ddp_of_two_processes_is_a_run_of_one_and_goes_on_if_stopped(
         assert weight.numpy().tobytes() == weights[name].numpy().tobytes(), name
 
 
+@pytest.mark.slow
 def test_fsdp_of_two_processes_that_was_stopped_ends_as_a_run_of_one(
     folder: Path, alone: Path
 ) -> None:
@@ -243,6 +237,7 @@ def test_fsdp_of_two_processes_that_was_stopped_ends_as_a_run_of_one(
     assert_like_one(finished(folder, devices=2, strategy="fsdp"), alone)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_told_once(folder: Path) -> None:
     run = start(folder, devices=2, lr=1e30)
     assert run.returncode == 1
@@ -250,6 +245,7 @@ def test_a_run_that_diverges_is_told_once(folder: Path) -> None:
     assert run.stderr.splitlines()[-1].startswith("error: training diverged")
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run_and_torchrun_makes_what_dvc_makes(
     finished_project: Path,
 ) -> None:

@@ -59,6 +59,7 @@ def test_arms_that_are_none_are_refused(
         arms_of(named, overrides)
 
 
+@pytest.mark.slow
 def test_a_study_is_run_once_extended_and_compared(finished_project: Path) -> None:
     first = run_in(finished_project, *STUDY, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr

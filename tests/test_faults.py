@@ -37,6 +37,7 @@ def uninterrupted(
     return faults.result(project), lengths
 
 
+@pytest.mark.slow
 def test_killed_twice_in_a_first_run(
     finished_project: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
@@ -48,6 +49,7 @@ def test_killed_twice_in_a_first_run(
     assert "download" not in stages_run(output)
 
 
+@pytest.mark.slow
 def test_killed_in_training_twice_and_in_evaluation(
     longer: Path,
     uninterrupted: tuple[dict[str, str], dict[str, float]],
@@ -69,6 +71,7 @@ def test_killed_in_training_twice_and_in_evaluation(
     assert last.resumed is None
 
 
+@pytest.mark.slow
 def test_stopped_in_training_it_says_so_and_goes_on(
     longer: Path, uninterrupted: tuple[dict[str, str], dict[str, float]]
 ) -> None:
@@ -87,6 +90,7 @@ def test_stopped_in_training_it_says_so_and_goes_on(
     assert faults.result(longer) == uninterrupted[0]
 
 
+@pytest.mark.slow
 def test_an_experiment_in_a_temporary_copy_goes_on_too(
     longer: Path, uninterrupted: tuple[dict[str, str], dict[str, float]]
 ) -> None:

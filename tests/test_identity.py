@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import run_in, small_clone
 from tests.faults import result
 
@@ -19,6 +21,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.slow
 def test_another_folder_user_locale_time_zone_and_hash_seed_make_no_difference(
     finished_project: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ CATALOG = Path("data/catalog.yaml")
 TICKETS = Path("data/own/tickets.csv")
 
 
+@pytest.mark.slow
 def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) -> None:
     shown = {}
     for command in console_commands(PAGE):

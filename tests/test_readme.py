@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT, console_commands, run_as_shown, run_in
 
 # These two only have their steps listed: the one is this very run, the other is tested in
@@ -25,6 +27,7 @@ def test_the_python_of_the_readme_runs(finished_project: Path) -> None:
     assert run.stdout.split()[0] in {"1", "2", "3", "4", "5"}
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
     shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
     (finished_project / "reviews.txt").write_text("the room was superb\nawful bed\n")
