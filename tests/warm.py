@@ -3,7 +3,7 @@
 To import them takes a stage longer than all else that it does in a test. `python -m tests.warm
 FOLDER` does so once, and serves FOLDER/python. That, first on PATH, hands over its arguments,
 environment, folder and open files; a fork of the server runs the module with them. Without -m,
-and while there is no server, it is the python that it stands for.
+while there is no server, and where coverage is measured, it is the python that it stands for.
 """
 
 import gc
@@ -39,7 +39,7 @@ import json, os, socket, sys
 
 server = socket.socket(socket.AF_UNIX)
 try:
-    if sys.argv[1:2] != ["-m"]:
+    if sys.argv[1:2] != ["-m"] or "COVERAGE_PROCESS_CONFIG" in os.environ:
         raise OSError
     server.connect({address!r})
 except OSError:
