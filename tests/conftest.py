@@ -227,6 +227,7 @@ def run_here(project: Path, env: dict[str, str], *command: str) -> subprocess.Co
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, env),
+        # By which `ordinal study` has DVC's queue run the stages.
         patch.object(sys, "executable", f"{warm.folder()}/python"),
         contextlib.chdir(project),
         contextlib.redirect_stdout(out),
@@ -235,8 +236,9 @@ def run_here(project: Path, env: dict[str, str], *command: str) -> subprocess.Co
         try:
             if command[0] == "ordinal":
                 app(command[1:], prog_name="ordinal")
-            with report_user_errors():
-                importlib.import_module(command[-1]).main()
+            else:
+                with report_user_errors():
+                    importlib.import_module(command[-1]).main()
             status = 0
         except SystemExit as end:
             status = end.code

@@ -6,6 +6,7 @@ environment, folder and open files; a fork of the server runs the module with th
 while there is no server, and where coverage is measured, it is the python that it stands for.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -60,7 +61,8 @@ def folder() -> str:
     client.chmod(0o755)
     command = [sys.executable, "-m", "tests.warm", path]
     root = Path(__file__).parent.parent
-    subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, start_new_session=True)
+    server = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, start_new_session=True)
+    atexit.register(server.stdin.close)
     return path
 
 
