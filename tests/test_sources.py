@@ -164,7 +164,6 @@ MAKE_TRIPADVISOR = ("make", "--old-file=.venv/ready", "tripadvisor")
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_tutorial_trains_from_its_sources_on(tutorial: Tutorial) -> None:
     set_params(
         tutorial.project,
