@@ -13,7 +13,6 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from ordinal import load
 from ordinal.errors import UserError, report_user_errors
 from ordinal.files import for_json, read_json, whole_file
 from ordinal.summary import (
@@ -240,7 +239,7 @@ def predict(
     ] = False,
 ) -> None:
     """Predict labels: each with its interval, and the calibrated probability of every label."""
-    from ordinal import streaming
+    from ordinal import load, streaming
     from ordinal.tables import KINDS, kind_of
 
     with report_user_errors(AGAIN), _model(model) as path, streaming.table_writer(out) as write:
@@ -283,7 +282,7 @@ def serve(
     """Show a page to try the model on, with a JSON API, until Ctrl-C."""
     with report_user_errors(AGAIN), _model(model) as path:
         try:
-            from ordinal import server
+            from ordinal import load, server
         except ModuleNotFoundError as error:
             raise UserError(
                 f"{error.name} is missing: `pip install '.[serve]'` brings it"

@@ -195,38 +195,38 @@ def set_params(project: Path, values: dict[str, object]) -> None:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """What a command of the project runs under: this environment's programs first on PATH."""
+    """What a command of the project runs under: this environment's programs first on PATH.
+
+    Of `python -m …`, `dvc …` and `ordinal …`, the ones that have imported already what they need.
+    """
     git = {
         f"GIT_{who}_{what}": "test@localhost"
         for who in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([warm.folder(), str(warm.PROGRAMS), os.environ["PATH"]])
     return os.environ | git | {"PATH": path} | changes
 
 
 def run_in(project: Path, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a project as a user does, with no terminal; its output is captured.
 
-    `ordinal …` and `python -m stages.…` run in this process, and stages that DVC runs in a fork of
-    one, which have imported already what a new process would have to first. If the environment is
-    to be changed, all is as for a user in this, too.
+    `ordinal …` and `python -m stages.…` run in this process, if it has the environment.
     """
+    ours = ("ordinal ", "python -m stages.")
+    if not changes and " ".join(command).startswith(ours):
+        return run_here(project, *command)
     env = environment(**changes)
-    if not changes:
-        env["PATH"] = f"{warm.folder()}{os.pathsep}{env['PATH']}"
-        if command[0] == "ordinal" or (command[0] == "python" and "stages." in command[2]):
-            return run_here(project, env, *command)
     return subprocess.run(
         command, cwd=project, env=env, capture_output=True, text=True, check=False
     )
 
 
-def run_here(project: Path, env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """What a new process of `ordinal …` or `python -m stages.…` would do."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        patch.dict(os.environ, env),
+        patch.dict(os.environ, environment()),
         # By which `ordinal study` has DVC's queue run the stages.
         patch.object(sys, "executable", f"{warm.folder()}/python"),
         contextlib.chdir(project),

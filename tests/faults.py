@@ -30,7 +30,7 @@ SEED = 1
 RUNS = 4
 KINDS = ("any", "training", "checkpoint", "training", "evaluate")  # of one run, in this order
 # Of the time in a place, the share that may be over at most: what comes later has to be reached.
-LATEST = {"any": 0.3, "training": 0.3, "checkpoint": 0.9, "evaluate": 0.9}
+LATEST = {"any": 0.3, "training": 0.3, "checkpoint": 0.9, "evaluate": 0.6}
 BEGIN, END = "<!-- made by `make test-faults` -->", "<!-- end -->"
 # What DVC says of a file of its own that it was killed at writing, and what then helps.
 TORN = ("'./dvc.lock' is invalid", "'./dvc.lock' validation failed", "RWLock-file")
@@ -53,7 +53,8 @@ class Moment:
 class Attempt:
     """A `dvc repro`, killed or not."""
 
-    seconds: float
+    seconds: float | None
+    """After which it was killed."""
     output: str
     mended: bool
     """Whether DVC needed help before it could run: `REMEDY`."""
@@ -154,7 +155,7 @@ def lengths_of(project: Path) -> dict[str, float]:
     """Run the pipeline without interruption: the seconds that it spends in each place."""
     run = Run(project)
     reached = {}
-    for place in ("any", "train", "training", "evaluate"):
+    for place in ("any", "train", "training", "evaluate", "card"):
         assert run.wait_for(place), run.output()
         reached[place] = time.monotonic()
     assert run.process.wait() == 0, run.output()
@@ -163,7 +164,7 @@ def lengths_of(project: Path) -> dict[str, float]:
         "any": end - reached["any"],
         "training": reached["evaluate"] - reached["training"],
         "checkpoint": 0.5,
-        "evaluate": end - reached["evaluate"],
+        "evaluate": reached["card"] - reached["evaluate"],
     }
 
 
@@ -195,13 +196,12 @@ def mend(project: Path, output: str) -> bool:
 
 def go_on(project: Path) -> Attempt:
     """Run the pipeline to its end after it was killed."""
-    start = time.time()
     run = run_in(project, "dvc", "repro")
     mended = run.returncode != 0 and mend(project, run.stdout + run.stderr)
     if mended:
         run = run_in(project, "dvc", "repro")
     assert run.returncode == 0, run.stdout + run.stderr
-    return Attempt(time.time() - start, run.stdout, mended)
+    return Attempt(None, run.stdout, mended)
 
 
 def draw(

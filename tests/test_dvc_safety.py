@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.bad_input import snapshot
 from tests.conftest import environment, run_in, stages_run
 
@@ -208,7 +209,7 @@ def test_of_two_runs_at_once_the_second_says_who_is_at_work(
     log = tmp_path / "log"
     with log.open("w") as out:
         first = subprocess.Popen(
-            ["dvc", "repro", "--force", "--single-item", "split"],
+            [warm.PROGRAMS / "dvc", "repro", "--force", "--single-item", "split"],
             cwd=finished_project,
             env=env,
             stdout=out,

@@ -14,7 +14,7 @@ from tests import faults
 from tests.conftest import run_in, set_params, small_clone, stages_run
 from tests.faults import Moment, Run
 
-LONGER = {"train.epochs": 30, "train.checkpoint_every": 1}
+LONGER = {"train.epochs": 30, "train.checkpoint_every": 1, "evaluate.resamples": 1000}
 STOPPED = "stopped: run it again, and it goes on from what is done"
 
 

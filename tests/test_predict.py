@@ -220,8 +220,9 @@ def test_whoever_has_read_enough_ends_it_without_a_word(finished_project: Path) 
     assert run.stderr == ""
 
 
-def test_the_package_is_light_until_a_model_is_loaded() -> None:
-    script = "import sys, json, ordinal; print(json.dumps(sorted(sys.modules)))"
+@pytest.mark.parametrize("module", ["ordinal", "ordinal.cli"])
+def test_what_is_imported_is_light_until_a_model_is_loaded(module: str) -> None:
+    script = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
