@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, run_in, set_params
+from tests.conftest import MAKE, ROOT, run_in, set_params
 from tests.tour import steps, walk
 
 
@@ -14,7 +14,7 @@ def test_make_repro_learns_on_the_embedded_default_and_the_tour_leads_through_it
     project: Path,
 ) -> None:
     set_params(project, {"train.epochs": 1, "evaluate.resamples": 100})
-    run = run_in(project, "make", "--old-file=.venv/ready", "repro")
+    run = run_in(project, *MAKE, "repro")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "synthetic" in run.stdout
     metrics = json.loads((project / "metrics/metrics.json").read_text())

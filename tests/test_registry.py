@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, console_commands, run_as_shown, run_in, set_params, train_again
+from tests import warm
+from tests.conftest import (
+    MAKE,
+    ROOT,
+    console_commands,
+    run_as_shown,
+    run_in,
+    set_params,
+    train_again,
+)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -36,9 +45,8 @@ def test_the_commands_of_the_registry_fetch_the_model_by_version_and_stage(
 
 
 def summary(project: Path, base: str) -> subprocess.CompletedProcess[str]:
-    return run_in(
-        project, "make", "--silent", "--old-file=.venv/ready", "pr-summary", f"BASE={base}"
-    )
+    settings = (f"BIN={warm.folder()}", f"BASE={base}")
+    return run_in(project, *MAKE, "--silent", "pr-summary", *settings)
 
 
 @pytest.fixture

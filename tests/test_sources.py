@@ -24,7 +24,7 @@ from ordinal.encoders import find_encoder
 from ordinal.errors import UserError
 from ordinal.fetch import SourceError, download, find_data
 from ordinal.files import BLOCK, git_blob_id, read_json, sha256
-from tests.conftest import run_in, set_params, write_reviews_csv
+from tests.conftest import MAKE, run_in, set_params, write_reviews_csv
 from tests.loopback import Answer, Loopback, serving
 
 CODE_HOST = "https://raw.githubusercontent.com"
@@ -160,7 +160,7 @@ def the_error(done: subprocess.CompletedProcess[str]) -> str:
 
 # The tutorial's experiment
 
-MAKE_TRIPADVISOR = ("make", "--old-file=.venv/ready", "tripadvisor")
+MAKE_TRIPADVISOR = (*MAKE, "tripadvisor")
 
 
 @pytest.mark.slow
