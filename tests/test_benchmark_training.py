@@ -1,5 +1,6 @@
 """The benchmarks measure what they say; how fast, no test asks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import training
 from benchmarks.corpora import HOTEL_QUANTILES, hotel_lengths, random_texts, short_lengths
-from benchmarks.training import LABELS, Setting, measure, training_flops
+from benchmarks.training import LABELS, Setting, compare_compiled, measure, training_flops
 from ordinal.classifier import new_classifier
 from ordinal.hardware import has_bf16
 from ordinal.recipe import Recipe
@@ -62,3 +63,16 @@ def test_both_sides_of_the_training_benchmark_run(
     assert "| 8 | 32-true |" in shown
     assert ("| 8 | bf16-mixed |" in shown) == has_bf16(cpu)
     assert "the train stage, 3 epochs over 70 short texts" in shown
+
+
+def test_what_compiling_brings_is_measured_in_the_second_epoch(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiled: list[dict[str, object]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **options: compiled.append(options))
+    monkeypatch.setattr(training, "CORPORA", {"short": lambda rows: np.arange(rows) % 9 + 3})
+    cpu = torch.device("cpu")
+    compare_compiled(Setting(cpu, tiny_encoder, {"short": 40}, 2, 1, (8,), ("short", 70)))
+    assert compiled == [{"dynamic": True}]
+    shown = capsys.readouterr().out
+    assert re.search(r"short texts: compiled, \d\.\d\d times the samples/s; two epochs over", shown)

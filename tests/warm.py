@@ -4,8 +4,8 @@ To import them takes a command longer than all else that it does in a test. A se
 for all processes of a test run, and a fork of it does what a command would, for the programs in
 `folder()`. These, first on PATH, hand over their arguments, environment, folder and open files,
 pass signals on, and take the fork along if they are killed. They are the programs that they stand
-for where coverage is measured, for Python code that is no module, and in an environment that would
-make the imports do something else.
+for if asked for Python code that is no module, if a stream is closed, and in an environment that
+would make the imports do something else.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ MODULES = (
     "typer.main",
 )
 # Beginnings of the names of variables that modules read when they are imported, or Python before.
-AT_IMPORT = ("COVERAGE_", "CUDA_", "HF_", "HOME", "LANG", "LC_", "OMP_", "PYTHON", "TZ")
+AT_IMPORT = ("CUDA_", "HF_", "HOME", "LANG", "LC_", "OMP_", "PYTHON", "TZ")
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 
