@@ -67,10 +67,11 @@ except OSError:
     os.execv(program, [program, *arguments])
 call = json.dumps([program, arguments, os.getcwd(), dict(os.environ)])
 socket.send_fds(server, [call.encode() + b"\\n"], [0, 1, 2])
-fork = int(server.recv(20))
+answers = server.makefile()
+fork = int(answers.readline())
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: os.killpg(fork, number))
-status = int(server.recv(20))
+status = int(answers.readline())
 if status < 0:
     signal.signal(-status, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
@@ -129,13 +130,16 @@ def serve(server: socket.socket, end: int, path: Path) -> None:
             if ready is server:
                 client, _ = server.accept()
                 call, files = read_call(client)
+                if not call:
+                    client.close()
+                    continue
                 forks[client] = os.fork()
                 os.setpgid(forks[client], 0)  # in both; so that signals reach what it starts, too
                 if forks[client] == 0:
                     for inherited in (server, bell, button, *forks):
                         inherited.close()
                     os._exit(answer(path, files, *call))
-                client.send(str(forks[client]).encode())
+                tell(client, forks[client])
                 for file in files:
                     os.close(file)
             elif ready is bell:
@@ -145,18 +149,26 @@ def serve(server: socket.socket, end: int, path: Path) -> None:
         for client, fork in list(forks.items()):
             ended, status = os.waitpid(fork, os.WNOHANG)
             if ended:
-                with contextlib.suppress(BrokenPipeError):
-                    client.send(str(os.waitstatus_to_exitcode(status)).encode())
+                tell(client, os.waitstatus_to_exitcode(status))
                 client.close()
                 del forks[client]
     shutil.rmtree(path)
 
 
 def read_call(client: socket.socket) -> tuple[list[Any], list[int]]:
+    """What a client asks for, and its open files; nothing if it was killed meanwhile."""
     call, files, _, _ = socket.recv_fds(client, 1 << 20, 3)
     while not call.endswith(b"\n"):
-        call += client.recv(1 << 20)
+        more = client.recv(1 << 20)
+        if not more:
+            return [], files
+        call += more
     return json.loads(call), files
+
+
+def tell(client: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it was killed
+        client.send(f"{number}\n".encode())
 
 
 def answer(
