@@ -60,8 +60,9 @@ def test_killed_in_training_twice_and_in_evaluation(
     def make() -> Path:
         return Path(shutil.copytree(longer, tmp_path / "killed", symlinks=True))
 
-    kinds = ("training", "training", "evaluate")
-    drawn = faults.draw(make, faults.moments(kinds, random.Random(1)), lengths, expected)
+    # Of these stages, measured beside other tests, only the first part is sure to be there again.
+    moments = [*faults.moments(("training", "training"), random.Random(1)), Moment("evaluate", 0.1)]
+    drawn = faults.draw(make, moments, lengths, expected)
     assert drawn.differ == ()
     first, second, last = drawn.kills
     assert (first.stage, second.stage, last.stage) == ("train", "train", "evaluate")
