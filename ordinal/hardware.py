@@ -1,5 +1,7 @@
 """What to compute on, and how precisely."""
 
+import ctypes
+import sys
 from typing import Literal
 
 import torch
@@ -7,6 +9,10 @@ import torch
 from ordinal.errors import UserError
 from ordinal.inference import CPU_TOKENS
 from ordinal.recipe import Accelerator, Precision
+
+# glibc's malloc.h: the names of two settings, and the most that each can be.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MOST_FREE, LARGEST_KEPT = 2**31 - 1, 2**25
 
 
 def choose_device(accelerator: Accelerator) -> torch.device:
@@ -58,3 +64,14 @@ def pad_multiple(device: torch.device) -> int:
 def batch_tokens(device: torch.device) -> int:
     """How many tokens to compute at once where no gradient is kept, padding included."""
     return 32768 if device.type == "cuda" else CPU_TOKENS
+
+
+def keep_memory() -> None:
+    """Have this process keep the memory that a batch's tensors free, for those of the next.
+
+    Else the system takes it, and gives it back page by page, filled with zeros. Where the C library
+    is not glibc, this does nothing.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        library.mallopt(M_TRIM_THRESHOLD, MOST_FREE)

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins import TorchCheckpointIO
 
 from ordinal.distributed import choose_environment, choose_strategy, leads
-from ordinal.hardware import choose_device, choose_precision, slow_precision
+from ordinal.hardware import choose_device, choose_precision, keep_memory, slow_precision
 from ordinal.recipe import Recipe
 
 UNTRUE_HERE = (
@@ -32,6 +32,8 @@ def new_trainer(recipe: Recipe, folder: Path | None) -> lightning.Trainer:
         UserError: the recipe asks for hardware that is not there.
     """
     device = choose_device(recipe.accelerator)
+    if device.type == "cpu":
+        keep_memory()
     environment = choose_environment(recipe, device)
     precision = choose_precision(recipe.precision, device)
     if (slow := slow_precision(precision, device)) and leads():

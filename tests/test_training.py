@@ -2,6 +2,9 @@
 
 import dataclasses
 import math
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +28,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from ordinal import hardware, training
+from ordinal import hardware, trainer, training
 from ordinal.batching import Tokens, training_batches
 from ordinal.calibration import Calibration
 from ordinal.classifier import (
@@ -250,6 +253,9 @@ def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Pat
     half = predict_probabilities(torch_network(model, precision="bf16-mixed"), tokens)
     assert not np.array_equal(full, half)
     np.testing.assert_allclose(full, half, atol=0.03)
+    # The model itself is as it was.
+    again = predict_probabilities(torch_network(model, precision="32-true"), tokens)
+    np.testing.assert_array_equal(full, again)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +285,34 @@ def test_bf16_that_the_hardware_lacks_is_told_once(
     monkeypatch.setattr(hardware, "has_bf16", lambda _: there)
     train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed", "epochs": 1}))
     assert capsys.readouterr().out.count("this cpu has no bf16") == (not there)
+
+
+def test_memory_that_is_kept_is_not_asked_for_again() -> None:
+    script = """
+import resource, sys, torch
+from ordinal.hardware import keep_memory
+if sys.argv[1:]:
+    keep_memory()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    [torch.ones(2**20) for _ in range(20)]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    given_back, kept = (
+        int(subprocess.check_output([sys.executable, "-c", script, *told]))
+        for told in ((), ("keep",))
+    )
+    # Pages that the system had to bring; 20 · 1024 of 4 KB hold the tensors.
+    assert (kept < given_back / 2) == (platform.libc_ver()[0] == "glibc")
+
+
+def test_training_on_a_cpu_keeps_its_memory(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bool] = []
+    monkeypatch.setattr(trainer, "keep_memory", lambda: kept.append(True))
+    train(tiny_encoder, RECIPE.model_copy(update={"epochs": 1}))
+    assert kept == [True]
 
 
 def test_a_run_that_diverges_is_no_result(tiny_encoder: Path) -> None:
