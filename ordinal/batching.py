@@ -35,7 +35,7 @@ class Tokens:
         )
 
     @classmethod
-    def of(cls, ids: Sequence[Sequence[int]]) -> "Tokens":
+    def of(cls, ids: Sequence[Sequence[int] | npt.NDArray[np.int32]]) -> "Tokens":
         """The token ids of some texts, whose labels nobody knows: they are -1."""
         offsets = np.cumsum([0, *map(len, ids)])
         flat = np.concatenate([np.asarray(row, np.int32) for row in ids])

@@ -1,5 +1,6 @@
 """The model: a Hugging Face sequence classifier whose config says how its logits are to be read."""
 
+import copy
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -105,11 +106,16 @@ def torch_network(
 ) -> Network:
     """A classifier of ours on the device, and in the precision, that it shall be computed in.
 
+    In `bf16-mixed` it is a copy with all weights in bf16: only training has to keep more of them.
+
     Raises:
         UserError: a GPU is asked for and there is none.
     """
     device = choose_device(accelerator)
-    autocast = choose_precision(precision, device) == "bf16-mixed"
+    if choose_precision(precision, device) == "bf16-mixed":
+        model = copy.deepcopy(model)
+        for weight in model.parameters():  # not the buffers, which may tell positions
+            weight.data = weight.data.bfloat16()
     head = LOSSES[model.config.ordinal["loss"]]
     model.to(device)  # type: ignore[arg-type]
 
@@ -119,8 +125,7 @@ def torch_network(
             "input_ids": torch.from_numpy(ids).to(device),
             "attention_mask": torch.from_numpy(mask).to(device),
         }
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            logits = model(**inputs).logits
+        logits = model(**inputs).logits
         probabilities: Probabilities = head.probabilities(logits).cpu().numpy()
         return probabilities
 

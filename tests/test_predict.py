@@ -5,14 +5,25 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pandas as pd
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
 import ordinal
-from ordinal import streaming, tables
+from ordinal import hardware, streaming, tables
+from ordinal.batching import Tokens
+from ordinal.calibration import Calibration
+from ordinal.decoding import decode, undecided
 from ordinal.errors import UserError
+from ordinal.inference import Network
+from ordinal.predictor import ROUNDING, Predictor
+from ordinal.recipe import Decoding
 from ordinal.streaming import predict_rows, texts_of_lines
 from tests.conftest import run_in
 
@@ -244,6 +255,50 @@ def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
     # A probability may differ in its last digits, and with it the end of an interval by a hair.
     ends = ["low", "high"]
     pd.testing.assert_frame_equal(one.drop(columns=ends), other.drop(columns=ends), atol=1e-5)
+
+
+@pytest.mark.parametrize("rule", get_args(Decoding))
+def test_labels_that_hang_on_the_rounding_are_those_of_the_precise_network(rule: Decoding) -> None:
+    rng = np.random.default_rng(1)
+    exact, other = rng.dirichlet(np.ones(5), (2, 300))
+    rounded = exact + 0.9 * ROUNDING * (other - exact)
+    asked: list[int] = []
+
+    def network(distributions: np.ndarray) -> Network:
+        def say(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            asked.extend(ids[:, 0])
+            return distributions[ids[:, 0]]
+
+        return Network(5, 0, say)
+
+    rough = Predictor(network(rounded), Tokenizer(BPE()), list("12345"), rule, Calibration(1, []))
+    tokens = Tokens.of([[row] * (row % 7 + 1) for row in range(300)])
+    labels = decode(exact, rule)
+    assert (decode(rough.probabilities(tokens), rule) != labels).any()
+    asked.clear()
+    said = replace(rough, precise=network(exact)).probabilities(tokens)
+    assert (decode(said, rule) == labels).all()
+    again = np.flatnonzero(undecided(rounded, rule, ROUNDING))
+    assert sorted(asked) == sorted([*range(300), *again])
+    assert said[again] == pytest.approx(exact[again], abs=1e-6)
+    assert np.delete(said, again, 0) == pytest.approx(np.delete(rounded, again, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_bf16_is_asked_for_and_told_where_it_is_slow(
+    there: bool, finished_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "has_bf16", lambda _: there)
+    full = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    half = run_in(finished_project, "ordinal", "predict", *TEXTS, "--bf16")
+    assert half.returncode == 0, half.stderr
+    assert half.stdout != full.stdout
+    one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (full, half))
+    assert one["label"].tolist() == other["label"].tolist()
+    assert half.stderr.startswith("predict: this cpu has no bf16") == (not there)
+    file = run_in(finished_project, "ordinal", "predict", "good", "--model", "x.onnx", "--bf16")
+    assert file.returncode == 1
+    assert file.stderr.startswith("error: x.onnx can't be computed in bf16-mixed")
 
 
 def test_a_model_whose_labels_are_formulas_is_refused(finished_project: Path) -> None:
