@@ -235,7 +235,7 @@ def predict(
         float, typer.Option(help="How often the interval shall hold the true label.")
     ] = 0.9,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="Faster, where the processor has bf16.")
+        bool, typer.Option("--bf16", help="Faster on a CPU that has bf16; a GPU takes it anyway.")
     ] = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave rows without a text empty.")
@@ -243,7 +243,8 @@ def predict(
 ) -> None:
     """Predict labels: each with its interval, and the calibrated probability of every label.
 
-    In bf16 labels stay what they are, and probabilities may differ in the second digit.
+    With --bf16, a text whose label might hang on the rounding is computed once more in fp32. Its
+    probabilities may differ in the second digit, and so the ends of its interval.
     """
     from ordinal import load, streaming
     from ordinal.tables import KINDS, kind_of

@@ -77,11 +77,14 @@ class Predictor:
     def probabilities(self, tokens: Tokens) -> Probabilities:
         """Calibrated distributions of tokenized texts, shape (rows, K), in row order."""
         probabilities = self._tempered(self.network, tokens)
-        doubtful = undecided(probabilities, self.rule, ROUNDING)
-        if self.precise and doubtful.any():
-            ids = np.split(tokens.ids, tokens.offsets[1:-1])
-            again = Tokens.of([ids[row] for row in np.flatnonzero(doubtful)])
-            probabilities[doubtful] = self._tempered(self.precise, again)
+        if self.precise:
+            # Below 1, the temperature makes differences larger.
+            rounding = ROUNDING * max(1, 1 / self.calibration.temperature)
+            doubtful = undecided(probabilities, self.rule, rounding)
+            if doubtful.any():
+                ids = np.split(tokens.ids, tokens.offsets[1:-1])
+                again = Tokens.of([ids[row] for row in np.flatnonzero(doubtful)])
+                probabilities[doubtful] = self._tempered(self.precise, again)
         return probabilities
 
     def _tempered(self, network: Network, tokens: Tokens) -> Probabilities:
@@ -99,11 +102,12 @@ def load(
 
     `accelerator` and `precision` are those of the folder's network (see `Recipe`). Asked for
     `bf16-mixed`, the predictor computes the texts whose label might hang on it once more in full
-    precision. An ONNX file is computed on the CPU, in the precision that it was exported in.
+    precision; `auto`, which is bf16 on a GPU, does not. An ONNX file is computed on the CPU, in the
+    precision that it was exported in.
 
     Raises:
         UserError: there is no such model, `coverage` is not between 0 and 1, a GPU is asked for
-            and there is none, or a precision and the model is an ONNX file.
+            and there is none, or bf16 and the model is an ONNX file.
     """
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
@@ -111,8 +115,8 @@ def load(
     if path.suffix == ".onnx":
         from ordinal.onnx_file import load_onnx
 
-        if precision != "auto":
-            raise UserError(f"{path} can't be computed in {precision}: take the model's folder")
+        if precision == "bf16-mixed":
+            raise UserError(f"{path} can't be computed in bf16: take the model's folder")
         return load_onnx(path, coverage)
     # Only here: an ONNX file needs neither torch nor transformers.
     from ordinal.classifier import load_calibration, load_classifier, torch_network
