@@ -36,21 +36,22 @@ coverage: $(READY) ## run all tests, and see that they reach 95 % of the branche
 	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
 test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: half an hour
-	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tests.pipeline.faults
 
 test-fuzz: $(READY) ## feed 25,000 new damaged tables and parameter files to what reads them
 	@FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
 
 reliability: $(READY) ## write the tables of docs/reliability.md anew, from the cases of the tests
-	@$(BIN)/python -m tests.bad_input
+	@$(BIN)/python -m tests.pipeline.bad_input
 
 tour: $(READY) ## write what the snippets of docs/tour.md print, after a `make repro`
 	@$(BIN)/python -m tests.tour
 
-lint: $(READY) ## check style and types
+lint: $(READY) ## check style, types and imports
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 audit: $(READY) ## check what is installed for known vulnerabilities, and for its licences
 	@$(BIN)/pip-licenses > /dev/null && echo 'All licences are among those of pyproject.toml.'

@@ -5,7 +5,8 @@ import string
 import numpy as np
 from tokenizers import Tokenizer
 
-from ordinal.batching import Rows, Tokens
+from ordinal.common.types import Rows
+from ordinal.tokenization.tokens import Tokens
 
 CLASSES = 5
 LONGEST = 512

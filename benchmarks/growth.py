@@ -22,7 +22,7 @@ import yaml
 
 from benchmarks.child import in_child
 from benchmarks.reviews import write_csv
-from ordinal.files import read_json
+from ordinal.common.files import read_json
 
 ROOT = Path(__file__).parent.parent
 ENCODER = Path("data/pretrained")
@@ -111,7 +111,7 @@ def draw(figures: Figures) -> str:
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    from ordinal.pictures import STYLE
+    from ordinal.reporting.charts import STYLE
 
     with style.context(STYLE):
         figure = Figure(figsize=(8, 3.4), layout="constrained")

@@ -18,11 +18,11 @@ from transformers.utils import logging
 
 from benchmarks.corpora import hotel_lengths, random_texts, short_lengths
 from ordinal import Predictor, load
-from ordinal.calibration import temper
-from ordinal.decoding import decode
-from ordinal.hardware import has_bf16
-from ordinal.losses import LOSSES
-from ordinal.recipe import Precision
+from ordinal.common.types import Precision
+from ordinal.distributions.calibration import apply_temperature
+from ordinal.distributions.decoding import decode
+from ordinal.model.device import has_bf16
+from ordinal.model.losses import LOSSES
 
 MODEL = Path("models/ordinal")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
@@ -57,7 +57,7 @@ def pipeline_of(predictor: Predictor, batch_size: int) -> Predict:
         found = [{score["label"]: score["score"] for score in row} for row in scores]
         logits = torch.tensor([[row[name] for name in names] for row in found])
         distributions = LOSSES[ordinal["loss"]].probabilities(logits).numpy()
-        tempered = temper(distributions, predictor.calibration.temperature)
+        tempered = apply_temperature(distributions, predictor.calibration.temperature)
         return [ordinal["labels"][label] for label in decode(tempered, ordinal["decode"])]
 
     return predict

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.child import in_child
 from benchmarks.reviews import write_parquet
-from ordinal.tokenizer import load_tokenizer
-from ordinal.tokens import PIECE, tokenize
+from ordinal.tokenization.tokenizer import load_tokenizer
+from ordinal.tokenization.tokens import PIECE, tokenize
 
 ENCODER = Path("data/pretrained")
 LONGEST = 512  # tokens; what is longer is cut

@@ -50,14 +50,15 @@ from benchmarks.corpora import (
     short_lengths,
 )
 from benchmarks.growth import run_stage
-from ordinal.batching import Rows, Tokens, padding_share, training_batches
-from ordinal.classifier import new_classifier
-from ordinal.files import write_json
-from ordinal.hardware import has_bf16
-from ordinal.recipe import Precision, Recipe
-from ordinal.tokenizer import TOKENIZER_FILES
-from ordinal.tokens import SCHEMA
-from ordinal.training import FineTuning, fit
+from ordinal.common.files import write_json
+from ordinal.common.params import Train
+from ordinal.common.types import Precision, Rows
+from ordinal.model.classifier import new_classifier
+from ordinal.model.device import has_bf16
+from ordinal.tokenization.batching import padding_share, training_batches
+from ordinal.tokenization.tokenizer import TOKENIZER_FILES
+from ordinal.tokenization.tokens import SCHEMA, Tokens
+from ordinal.training.fine_tuning import FineTuning, fit
 
 ROOT = Path(__file__).parent.parent
 PRETRAINED = ROOT / "data/pretrained"
@@ -107,7 +108,7 @@ def now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def ours(setting: Setting, tokens: Tokens, recipe: Recipe, compiled: bool = False) -> float:
+def ours(setting: Setting, tokens: Tokens, recipe: Train, compiled: bool = False) -> float:
     """Tokens a second of `fit`, without the padding."""
     accelerator = "gpu" if setting.device.type == "cuda" else "cpu"
     recipe = recipe.model_copy(update={"epochs": setting.epochs, "accelerator": accelerator})
@@ -202,7 +203,7 @@ def stage_seconds(setting: Setting) -> float:
             shutil.copy(PRETRAINED / name, folder / "data/tokenized")
         facts = {"labels": LABELS, "name": corpus, "synthetic": True, "origin": "", "licence": ""}
         write_json(folder / "data/raw/facts.json", facts)
-        vocabulary = new_classifier(setting.encoder, LABELS, Recipe()).config.vocab_size
+        vocabulary = new_classifier(setting.encoder, LABELS, Train()).config.vocab_size
         for part, count in (("train", rows), ("validation", rows // 7)):
             tokens = random_tokens(CORPORA[corpus](count), vocabulary)
             ids = pa.LargeListArray.from_arrays(tokens.offsets, tokens.ids)
@@ -228,9 +229,9 @@ def compare(setting: Setting, corpus: str) -> None:
     """Print the ratio of both sides at the tutorial's batch size, then a table of ours."""
     whole = CORPORA[corpus](ALL_ROWS)
     lengths = sample(whole, setting.rows[corpus])
-    config = new_classifier(setting.encoder, LABELS, Recipe()).config
+    config = new_classifier(setting.encoder, LABELS, Train()).config
     tokens, all_tokens = (random_tokens(given, config.vocab_size) for given in (lengths, whole))
-    recipe = Recipe(batch_size=BATCH, precision="32-true")
+    recipe = Train(batch_size=BATCH, precision="32-true")
     # In a process of its own, as what `fit` has set would make it faster.
     turns = [
         (ours(setting, tokens, recipe), in_child(tutorials, setting, all_tokens)[0])
@@ -248,7 +249,7 @@ def compare(setting: Setting, corpus: str) -> None:
 
 def table(setting: Setting, tokens: Tokens, mean: float) -> None:
     """Print the speed of each batch size and precision, for texts of that `mean` length."""
-    model: PreTrainedModel = new_classifier(setting.encoder, LABELS, Recipe())
+    model: PreTrainedModel = new_classifier(setting.encoder, LABELS, Train())
     work = training_flops(model, tokens.lengths) / tokens.lengths.sum()
     in_bf16 = has_bf16(setting.device)
     best = matrix_rate(setting.device, torch.bfloat16 if in_bf16 else torch.float32)
@@ -257,7 +258,7 @@ def table(setting: Setting, tokens: Tokens, mean: float) -> None:
     print("  |---|---|---|---|---|")
     for size in setting.sizes:
         for precision in PRECISIONS if in_bf16 else PRECISIONS[:1]:
-            speed = ours(setting, tokens, Recipe(batch_size=size, precision=precision))
+            speed = ours(setting, tokens, Train(batch_size=size, precision=precision))
             print(
                 f"  | {size} | {precision} | {speed / mean:.1f} | {speed:.0f} "
                 f"| {speed * work / best:.0%} |",
@@ -268,13 +269,13 @@ def table(setting: Setting, tokens: Tokens, mean: float) -> None:
 def compare_compiled(setting: Setting) -> None:
     """Print what torch.compile brings in the second epoch, and what it costs before."""
     tell(setting)
-    vocabulary = new_classifier(setting.encoder, LABELS, Recipe()).config.vocab_size
+    vocabulary = new_classifier(setting.encoder, LABELS, Train()).config.vocab_size
     for corpus, rows in setting.rows.items():
         tokens = random_tokens(sample(CORPORA[corpus](ALL_ROWS), rows), vocabulary)
         speeds, seconds = [], []
         for compiled in (False, True):
             start = time.perf_counter()
-            speeds.append(ours(replace(setting, epochs=2), tokens, Recipe(), compiled))
+            speeds.append(ours(replace(setting, epochs=2), tokens, Train(), compiled))
             seconds.append(time.perf_counter() - start)
         print(
             f"{corpus} texts: compiled, {speeds[1] / speeds[0]:.2f} times the samples/s; "
@@ -297,7 +298,7 @@ def measure(setting: Setting) -> None:
         compare(setting, corpus)
     corpus, rows = setting.stage
     seconds = stage_seconds(setting)
-    print(f"the train stage, {Recipe().epochs} epochs over {rows} {corpus} texts: {seconds:.0f} s")
+    print(f"the train stage, {Train().epochs} epochs over {rows} {corpus} texts: {seconds:.0f} s")
 
 
 def _be_quiet() -> None:

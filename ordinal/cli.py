@@ -13,9 +13,9 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from ordinal.errors import UserError, report_user_errors
-from ordinal.files import for_json, read_json, whole_file
-from ordinal.summary import (
+from ordinal.common.errors import UserError, report_user_errors
+from ordinal.common.files import atomic_file, for_json, read_json
+from ordinal.reporting.terminal import (
     arms_rows,
     arms_table,
     comparison_markdown,
@@ -57,13 +57,13 @@ def report(
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
 ) -> None:
     """Write all about the finished run as one web page, which needs no other file."""
-    from ordinal.report import report as page
-    from ordinal.run import read_run
+    from ordinal.reporting.report import report as page
+    from ordinal.reporting.run import read_run
 
     with report_user_errors(AGAIN):
         text = page(read_run(Path()))
         try:
-            with whole_file(out) as path:
+            with atomic_file(out) as path:
                 path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{out} can't be written: {error.strerror}") from None
@@ -83,8 +83,8 @@ def compare(
     Gives each metric of both, the difference with its paired 95 % bootstrap interval, and the
     p-value of a paired permutation test.
     """
-    from ordinal.comparison import compare as compare_predictions
-    from ordinal.experiments import predictions
+    from ordinal.experiments.comparison import compare as compare_predictions
+    from ordinal.experiments.revisions import predictions
 
     with report_user_errors(AGAIN):
         differences = compare_predictions(predictions(first), predictions(second), resamples)
@@ -120,45 +120,31 @@ def study(
     """
     import pandas as pd
 
-    from ordinal import experiments
-    from ordinal.pictures import dots_and_intervals
-    from ordinal.study import Metric, compare_arms
+    from ordinal.common.paths import STUDIES
+    from ordinal.experiments import queue, revisions
+    from ordinal.experiments.study import Metric, compare_arms
+    from ordinal.reporting.charts import dots_and_intervals
 
     with report_user_errors():
         if metric not in get_args(Metric):
             raise UserError(f"--metric {metric} is not one of {', '.join(get_args(Metric))}")
-        arms = experiments.arms_of(arm, overrides)
+        arms = queue.arms_of(arm, overrides)
         reference = reference or next(iter(arms))
         if reference not in arms:
             raise UserError(f"there is no arm '{reference}': there is {', '.join(arms)}")
-        runs = experiments.run_study(arms, seeds, jobs)
+        runs = queue.run_study(arms, seeds, jobs)
         compared = compare_arms(
-            {arm: [experiments.predictions(run) for run in names] for arm, names in runs.items()},
+            {arm: [revisions.predictions(run) for run in names] for arm, names in runs.items()},
             reference,
             cast("Metric", metric),
         )
         title = f"{name}: {metric} of {seeds} seeds, test rows"
-        folder = Path(experiments.STUDIES)
-        with whole_file(folder / f"{name}.csv") as path:
+        folder = STUDIES
+        with atomic_file(folder / f"{name}.csv") as path:
             pd.DataFrame(arms_rows(compared)).to_csv(path, index=False)
-        with whole_file(folder / f"{name}.svg") as path:
+        with atomic_file(folder / f"{name}.svg") as path:
             path.write_text(dots_and_intervals(compared, metric, reference, title), "utf-8")
         _print(arms_table(compared, title, reference))
-
-
-@app.command()
-def verify_cache() -> None:
-    """Hash all objects of DVC's cache, and put the damaged ones aside, for DVC to replace."""
-    from ordinal.cache import put_damaged_aside
-
-    with report_user_errors(AGAIN):
-        objects, damaged = put_damaged_aside()
-        if damaged:
-            raise UserError(
-                f"{len(damaged)} of the cache's {objects} objects were damaged, and now lie in "
-                f"{damaged[0].parent}: `dvc repro` makes them anew, `dvc pull --force` fetches them"
-            )
-        print(f"The cache's {objects} objects are whole.")
 
 
 @app.command()
@@ -184,9 +170,9 @@ def new_data(
     Shows lengths, duplicates and the rows of each label, says what to worry about, and proposes
     an entry for data/catalog.yaml. Asks before it writes; without a terminal it only shows.
     """
-    from ordinal.entries import add_entry, entry_yaml, name_for, refuse_name
-    from ordinal.guess import order_of
-    from ordinal.new_data import inspect, parse_labels, propose, worries
+    from ordinal.own_data.catalog_entry import add_entry, entry_yaml, name_for, refuse_name
+    from ordinal.own_data.guess import order_of
+    from ordinal.own_data.inspection import inspect, parse_labels, propose, worries
 
     with report_user_errors(AGAIN):
         name = name or name_for(file)
@@ -246,8 +232,9 @@ def predict(
     With --bf16, a text whose label might hang on the rounding is computed once more in fp32. Its
     probabilities may differ in the second digit, and so the ends of its interval.
     """
-    from ordinal import load, streaming
-    from ordinal.tables import KINDS, kind_of
+    from ordinal import load
+    from ordinal.data.tables import KINDS, kind_of
+    from ordinal.prediction import streaming
 
     with report_user_errors(AGAIN), _model(model) as path, streaming.table_writer(out) as write:
         if text and len(texts or []) != 1:
@@ -269,7 +256,7 @@ def predict(
             source, pieces = "stdin", streaming.texts_of_lines(sys.stdin.buffer)
         predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
         if bf16:
-            from ordinal.hardware import choose_device, slow_precision
+            from ordinal.model.device import choose_device, slow_precision
 
             if slow := slow_precision("bf16-mixed", choose_device("auto")):
                 print(f"predict: {slow}", file=sys.stderr)
@@ -294,7 +281,8 @@ def serve(
     """Show a page to try the model on, with a JSON API, until Ctrl-C."""
     with report_user_errors(AGAIN), _model(model) as path:
         try:
-            from ordinal import load, server
+            from ordinal import load
+            from ordinal.prediction import server
         except ModuleNotFoundError as error:
             raise UserError(
                 f"{error.name} is missing: `pip install '.[serve]'` brings it"
@@ -325,8 +313,9 @@ def onnx(
 
     Of the run that is here, says how each form does on the test rows.
     """
-    from ordinal.batching import Tokens
-    from ordinal.onnx_file import compare_forms, export_onnx, quantize_onnx
+    from ordinal.prediction.forms import compare_forms
+    from ordinal.prediction.onnx import export_onnx, quantize_onnx
+    from ordinal.tokenization.tokens import Tokens
 
     with report_user_errors(AGAIN), _model(model) as path:
         if out.suffix != ".onnx":
@@ -352,11 +341,12 @@ def push_to_hub(
     ] = False,
 ) -> None:
     """Upload a model to the model hub, with its model card."""
-    from ordinal import experiments, hub
+    from ordinal.cards import hub
+    from ordinal.experiments import revisions
 
     with report_user_errors(AGAIN), _model(model) as path:
-        revision = experiments.WORKSPACE if Path(model) == path else model
-        card = experiments.model_card(revision)
+        revision = revisions.WORKSPACE if Path(model) == path else model
+        card = revisions.model_card(revision)
         print(hub.push_to_hub(path, card, repository, private=private))
 
 
@@ -368,7 +358,7 @@ def _model(name: str) -> Iterator[Path]:
         return
     if name == TRAINED:
         raise UserError(f"{name} is missing: run `make repro` first, or name a model with --model")
-    from ordinal.experiments import fetch_model
+    from ordinal.experiments.revisions import fetch_model
 
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "model"

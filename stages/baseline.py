@@ -9,20 +9,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.baselines import class_shares, tfidf_logistic_regression
-from ordinal.decoding import Labels, decode
-from ordinal.errors import report_user_errors
-from ordinal.files import for_json, read_json, write_json
-from ordinal.metrics import all_metrics
-from ordinal.parquet import open_parquet
-from stages.params import load_params
+from ordinal.common.errors import report_user_errors
+from ordinal.common.files import for_json, read_json, write_json
+from ordinal.common.params import Train
+from ordinal.common.parquet import open_parquet
+from ordinal.common.types import Labels
+from ordinal.distributions.decoding import decode
+from ordinal.evaluation.baselines import class_shares, tfidf_logistic_regression
+from ordinal.evaluation.metrics import all_metrics
 
 LEARNED = 50_000  # training rows, at most; more would take time and memory, and change little
 PIECE = 10_000  # rows in memory at once
 
 
 def main() -> None:
-    rule = load_params().train.decode
+    rule = Train.load().decode
     classes = len(read_json(Path("data/raw/facts.json"))["labels"])
     train_labels, test_labels = read_labels("train"), read_labels("test")
     shares = class_shares(train_labels, len(test_labels), classes)

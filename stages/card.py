@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-from ordinal.card import Encoder, Records, model_card
-from ordinal.catalog import HubSource, load_catalog
-from ordinal.errors import report_user_errors
-from ordinal.files import read_json, sha256, whole_file
-from stages.params import Model, load_params
+from ordinal.cards.model_card import Encoder, Records, model_card
+from ordinal.common.errors import report_user_errors
+from ordinal.common.files import atomic_file, read_json, sha256
+from ordinal.common.params import Evaluate, Model, Split, Tokenize, Train
+from ordinal.sources.catalog import HubSource, load_catalog
 
 MODEL = Path("models/ordinal")
 
 
 def main() -> None:
-    params = load_params()
     run = Records(
         facts=read_json(Path("data/raw/facts.json")),
         config=read_json(MODEL / "config.json"),
@@ -20,15 +19,15 @@ def main() -> None:
         split=read_json(Path("metrics/split.json")),
         tokens=read_json(Path("metrics/tokenize.json")),
         settings={
-            "split": params.split.model_dump(),
-            "tokenize": params.tokenize.model_dump(),
-            "train": params.train.model_dump(),
-            "evaluate": params.evaluate.model_dump(),
+            "split": Split.load().model_dump(),
+            "tokenize": Tokenize.load().model_dump(),
+            "train": Train.load().model_dump(),
+            "evaluate": Evaluate.load().model_dump(),
         },
-        encoder=find_encoder(params.model),
+        encoder=find_encoder(Model.load()),
         weights=sha256(MODEL / "model.safetensors"),
     )
-    with whole_file(Path("metrics/model_card.md")) as path:
+    with atomic_file(Path("metrics/model_card.md")) as path:
         path.write_text(model_card(run), encoding="utf-8")
 
 

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from ordinal.catalog import BUILTIN, DataSet, load_catalog, unknown_name
-from ordinal.demo import demo_reviews
-from ordinal.errors import UserError, report_user_errors
-from ordinal.fetch import find_data
-from ordinal.files import sha256, whole_folder, write_json
-from ordinal.reviews import infer_labels, write_reviews
-from ordinal.tables import read_table
-from stages.params import Data, load_params
+from ordinal.common.errors import UserError, report_user_errors
+from ordinal.common.files import atomic_folder, sha256, write_json
+from ordinal.common.params import Data
+from ordinal.data.demo import demo_reviews
+from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.tables import read_table
+from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
+from ordinal.sources.download import find_data
 
 OWN = Path("data/own")
 
 
 def main() -> None:
-    params = load_params().data
+    params = Data.load()
     entry = find_entry(params)
     with (
-        whole_folder(Path("data/raw")) as out,
+        atomic_folder(Path("data/raw")) as out,
         tempfile.TemporaryDirectory(dir=out) as temporary,
     ):
         facts = {"name": Path(params.name).name, "synthetic": entry.synthetic}

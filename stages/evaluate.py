@@ -4,40 +4,40 @@ from pathlib import Path
 
 import pandas as pd
 
-from ordinal.batching import Tokens
-from ordinal.calibration import temper
-from ordinal.classifier import load_calibration, load_classifier, torch_network
-from ordinal.conformal import intervals, mass_for
-from ordinal.decoding import decode
-from ordinal.errors import report_user_errors
-from ordinal.files import for_json, read_json, whole_file, whole_folder, write_json
-from ordinal.inference import predict_probabilities
-from ordinal.metrics import all_metrics, bootstrap_intervals, distribution_metrics
-from ordinal.plots import plot_tables, reliability
-from ordinal.split import PARTS
-from stages.params import load_params
+from ordinal.common.errors import report_user_errors
+from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
+from ordinal.common.params import Evaluate, Train
+from ordinal.common.paths import PARTS
+from ordinal.distributions.calibration import apply_temperature
+from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.decoding import decode
+from ordinal.evaluation.metrics import all_metrics, bootstrap_intervals, distribution_metrics
+from ordinal.evaluation.plot_tables import plot_tables, reliability
+from ordinal.model.classifier import load_calibration, load_classifier, torch_network
+from ordinal.model.inference import predict_probabilities
+from ordinal.tokenization.tokens import Tokens
 
 MODEL = Path("models/ordinal")
 
 
 def main() -> None:
-    params = load_params()
+    params, train = Evaluate.load(), Train.load()
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
-    network = torch_network(model, params.train.accelerator, params.train.precision)
+    network = torch_network(model, train.accelerator, train.precision)
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
     facts = read_json(Path("data/raw/facts.json"))
     metrics: dict[str, object] = {
         "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
         "baseline": read_json(Path("metrics/baseline.json")),
     }
-    mass = mass_for(params.evaluate.coverage, calibration.scores)
+    mass = conformal_threshold(params.coverage, calibration.scores)
 
-    with whole_folder(Path("data/predictions")) as out:
+    with atomic_folder(Path("data/predictions")) as out:
         for part in PARTS:
             tokens = Tokens.load(Path(f"data/tokenized/{part}.arrow"))
             labels = tokens.labels
             uncalibrated = predict_probabilities(network, tokens, part)
-            probabilities = temper(uncalibrated, calibration.temperature)
+            probabilities = apply_temperature(uncalibrated, calibration.temperature)
             predicted = decode(probabilities, rule)
             low, high = intervals(probabilities, mass)
             metrics[part] = for_json(all_metrics(labels, predicted, probabilities))
@@ -53,12 +53,12 @@ def main() -> None:
     }
     metrics["test_conformal"] = for_json(
         {
-            "asked": params.evaluate.coverage,
+            "asked": params.coverage,
             "coverage": float(((low <= labels) & (labels <= high)).mean()),
             "mean_width": float((high - low + 1).mean()),
         }
     )
-    bootstrapped = bootstrap_intervals(labels, predicted, probabilities, params.evaluate.resamples)
+    bootstrapped = bootstrap_intervals(labels, predicted, probabilities, params.resamples)
     metrics["test_95_percent"] = {
         name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrapped.items()
     }
@@ -66,7 +66,7 @@ def main() -> None:
     tables = plot_tables(labels, predicted, tokens.lengths, names)
     tables["reliability"] = reliability(labels, stages)
     for name, plot in tables.items():
-        with whole_file(Path(f"metrics/plots/{name}.csv")) as path:
+        with atomic_file(Path(f"metrics/plots/{name}.csv")) as path:
             plot.to_csv(path, index=False)
 
 

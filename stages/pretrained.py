@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from ordinal.catalog import load_catalog
-from ordinal.encoders import find_encoder
-from ordinal.errors import report_user_errors
-from ordinal.files import whole_folder
-from stages.params import load_params
+from ordinal.common.errors import report_user_errors
+from ordinal.common.files import atomic_folder
+from ordinal.common.params import Model
+from ordinal.sources.catalog import load_catalog
+from ordinal.sources.encoders import find_encoder
 
 
 def main() -> None:
-    params = load_params().model
+    params = Model.load()
     catalog = load_catalog(Path("data/catalog.yaml"))
     if params.name not in catalog.encoders and Path(params.name).is_dir():
         print(f"pretrained: if {params.name} changes, run `dvc repro -f pretrained`")
-    with whole_folder(Path("data/pretrained")) as out:
+    with atomic_folder(Path("data/pretrained")) as out:
         find_encoder(params.name, params.revision, catalog, out)
     print(f"pretrained: {params.name}")
 

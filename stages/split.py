@@ -7,18 +7,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.errors import UserError, report_user_errors
-from ordinal.files import whole_folder, write_json
-from ordinal.parquet import open_parquet
-from ordinal.split import PARTS, count_leaks, fingerprints, hash_split, shuffle_split
-from stages.params import load_params
+from ordinal.common.errors import UserError, report_user_errors
+from ordinal.common.files import atomic_folder, write_json
+from ordinal.common.params import Split
+from ordinal.common.parquet import open_parquet
+from ordinal.common.paths import PARTS
+from ordinal.data.split import count_leaks, fingerprints, hash_split, shuffle_split
 
 PIECE = 10_000  # rows in memory at once
 NEEDED = {"train": 1, "validation": 1, "test": 2}  # rows; one alone has no interval
 
 
 def main() -> None:
-    params = load_params().split
+    params = Split.load()
     shares = (params.train, params.validation, params.test)
     reviews = open_parquet(Path("data/raw/reviews.parquet"))
     texts = (piece["text"].to_pylist() for piece in reviews.iter_batches(PIECE, columns=["text"]))
@@ -35,7 +36,7 @@ def main() -> None:
         )
 
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
-    with whole_folder(Path("data/split")) as out, ExitStack() as stack:
+    with atomic_folder(Path("data/split")) as out, ExitStack() as stack:
         paths = [out / f"{part}.parquet" for part in PARTS]
         files = [pq.ParquetWriter(path, schema, compression="zstd") for path in paths]
         writers = [stack.enter_context(file) for file in files]

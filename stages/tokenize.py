@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from ordinal.errors import report_user_errors
-from ordinal.files import whole_folder, write_json
-from ordinal.split import PARTS
-from ordinal.tokenizer import load_tokenizer, save_tokenizer
-from ordinal.tokens import tokenize
-from stages.params import load_params
+from ordinal.common.errors import report_user_errors
+from ordinal.common.files import atomic_folder, write_json
+from ordinal.common.params import Tokenize
+from ordinal.common.paths import PARTS
+from ordinal.tokenization.tokenizer import load_tokenizer, save_tokenizer
+from ordinal.tokenization.tokens import tokenize
 
 ENCODER = Path("data/pretrained")
 
 
 def main() -> None:
-    params = load_params().tokenize
+    params = Tokenize.load()
     tokenizer = load_tokenizer(ENCODER, params.max_length)
     facts = {}
-    with whole_folder(Path("data/tokenized")) as out:
+    with atomic_folder(Path("data/tokenized")) as out:
         for part in PARTS:
             source = Path(f"data/split/{part}.parquet")
             facts[part] = tokenize(source, tokenizer, out / f"{part}.arrow")

@@ -24,7 +24,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from ordinal.cli import app
-from ordinal.errors import report_user_errors
+from ordinal.common.errors import report_user_errors
 from tests import warm
 
 # Parallel tests wait for each other, so that time says nothing; and what failed once fails again.

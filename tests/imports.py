@@ -1,4 +1,4 @@
-"""Which modules of ours a module imports, read from the source and followed to the end."""
+"""The packages of ours that a stage imports, read from the source and followed to the end."""
 
 import ast
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def modules_imported_by(stage: str) -> set[str]:
-    """Paths, relative to the root, of all our modules behind `python -m stages.STAGE`."""
+def code_behind(stage: str) -> set[str]:
+    """Return what `python -m stages.STAGE` runs: its file, and the packages of ordinal/."""
     found: set[str] = set()
     todo = [f"stages/{stage}.py"]
     while todo:
@@ -16,7 +16,14 @@ def modules_imported_by(stage: str) -> set[str]:
         if path not in found:
             found.add(path)
             todo += _direct_imports(ROOT / path)
-    return found
+    inits = {"ordinal/__init__.py", "stages/__init__.py"}
+    return inits | {_dependency(path) for path in found}
+
+
+def _dependency(path: str) -> str:
+    """Return the package of a module of ordinal/; a module of its root and a stage are files."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == "ordinal" else path
 
 
 def _direct_imports(path: Path) -> list[str]:
@@ -28,27 +35,16 @@ def _direct_imports(path: Path) -> list[str]:
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
     candidates = [f"{name.replace('.', '/')}.py" for name in names if name]
-    packages = [f"{name.split('.')[0]}/__init__.py" for name in names if name]
     return [
         candidate
-        for candidate in {*candidates, *packages}
-        if candidate.startswith(("ordinal/", "stages/")) and _has_code(ROOT / candidate)
+        for candidate in candidates
+        if candidate.startswith(("ordinal/", "stages/")) and (ROOT / candidate).is_file()
     ]
 
 
 def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those for type checkers alone, which can change no result."""
+    """All nodes except those for type checkers, which can change no result."""
     for node in ast.iter_child_nodes(tree):
         if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
             yield node
             yield from _run_nodes(node)
-
-
-def _has_code(path: Path) -> bool:
-    """Whether a module does anything: a docstring alone can change no result."""
-    if not path.is_file():
-        return False
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    return any(
-        not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body
-    )

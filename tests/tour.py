@@ -5,7 +5,7 @@ import io
 import re
 from pathlib import Path
 
-from ordinal.files import whole_file
+from ordinal.common.files import atomic_file
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs/tour.md"
@@ -33,7 +33,7 @@ def main() -> None:
     printed = iter(walk(ROOT))
     text = PAGE.read_text(encoding="utf-8")
     told = STEP.sub(lambda step: f"```python\n{step[1]}```\n\n```text\n{next(printed)}```\n", text)
-    with whole_file(PAGE) as path:
+    with atomic_file(PAGE) as path:
         path.write_text(told, encoding="utf-8")
 
 

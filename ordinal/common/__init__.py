@@ -1,0 +1,1 @@
+"""Errors, files, labels, parameters, paths and types: used by every other package."""

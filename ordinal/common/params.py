@@ -1,0 +1,199 @@
+"""The sections of params.yaml, typed and validated: the only place that knows parameters."""
+
+import difflib
+import reprlib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ordinal.common.errors import UserError, dotted_path, quoted
+from ordinal.common.files import read_yaml
+from ordinal.common.types import (
+    Accelerator,
+    ClassWeights,
+    Decoding,
+    LossName,
+    Precision,
+    Schedule,
+    SplitMethod,
+    Strategy,
+)
+
+PARAMS = Path("params.yaml")
+
+
+class Section(BaseModel):
+    """A section of params.yaml. Unknown keys are errors; strings such as `3e-05` become numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _reject_booleans(cls, value: Any) -> Any:
+        if isinstance(value, bool):  # pydantic would read it as the number 1 or 0
+            raise ValueError(f"it is {str(value).lower()}, but no parameter is true or false")
+        return value
+
+    @classmethod
+    def load(cls, path: Path = PARAMS) -> Self:
+        """Read and validate this section of params.yaml, and no other.
+
+        Raises:
+            UserError: the file is missing or not valid YAML, a section has an unknown name, or a
+                key of this section is unknown or has a bad value.
+        """
+        content = read_yaml(path)
+        name = cls.__name__.lower()
+        if not isinstance(content, dict):
+            raise UserError(f"{path} has no sections: it must contain {', '.join(SECTIONS)}")
+        if unknown := [key for key in content if key not in SECTIONS]:
+            raise UserError(f"{path}: {_unknown_key((unknown[0],), SECTIONS)}")
+        section = content.get(name)
+        if not isinstance(section, dict):
+            state = "is missing" if section is None else f"is {reprlib.repr(section)}"
+            raise UserError(f"{path}: section {name} {state}: it must contain {_keys(cls)}")
+        try:
+            return cls.model_validate(section)
+        except ValidationError as error:
+            raise UserError(f"{path}: {_first_problem(name, cls, error)}") from None
+
+
+class Data(Section):
+    """The data set."""
+
+    name: str
+    """An entry of data/catalog.yaml, or the path of a file."""
+    text: str | None = None
+    """Text column, if `name` is a path."""
+    label: str | None = None
+    """Label column, if `name` is a path."""
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        if self.text is not None and self.text == self.label:
+            raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
+        return self
+
+
+class Model(Section):
+    """The pretrained encoder."""
+
+    name: str
+    """An encoder of data/catalog.yaml, a repository of the model hub, or a local folder."""
+    revision: str | None = None
+    """The commit to use, if `name` is a repository of the model hub."""
+
+
+class Split(Section):
+    """The split into train, validation and test."""
+
+    method: SplitMethod = "shuffle"
+    """shuffle: the tutorial's rows; hash: by text, so that duplicates are in the same part."""
+    seed: int = Field(1, ge=0, lt=2**32)
+    train: float = Field(0.7, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+    """Shares of the rows; they add up to 1."""
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train, validation and test add up to {total:g}: make it 1")
+        return self
+
+
+class Tokenize(Section):
+    """Tokenization."""
+
+    max_length: int = Field(512, ge=3)
+    """Maximum tokens per review, including special tokens; longer reviews are truncated."""
+
+
+class Train(Section):
+    """The training recipe."""
+
+    loss: LossName = "emd"
+    """Ordinal loss function."""
+    class_weights: ClassWeights = "none"
+    """balanced: a row's weight in the mean over its batch is the inverse of its class's share."""
+    decode: Decoding = "median"
+    """How a distribution over the classes becomes one label."""
+    seed: int = Field(1, ge=0, lt=2**32)
+    """Seed of the new head, dropout and the batch order."""
+    epochs: int = Field(3, ge=1)
+    """Passes over the training rows; the weights of the best one by validation MAE are kept."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after this many epochs without a better validation MAE; null never stops early."""
+    batch_size: int = Field(16, ge=1)
+    """Reviews per forward pass."""
+    accumulate: int = Field(1, ge=1)
+    """Forward passes per optimiser step."""
+    lr: float = Field(6e-4, gt=0)
+    """Peak learning rate of AdamW, for the head."""
+    layer_decay: float = Field(0.7, gt=0, le=1)
+    """Each layer's learning rate as a fraction of the layer above's; the head's is `lr`."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from 0."""
+    schedule: Schedule = "linear"
+    """Learning rate after the warm-up: linear or cosine decay to 0, or constant."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Decoupled weight decay (AdamW); not applied to biases and normalisation weights."""
+    clip: float | None = Field(1.0, gt=0)
+    """Maximum gradient norm; null disables clipping."""
+    attention_dropout: float | None = Field(0.0, ge=0, lt=1)
+    """Dropout of the attention weights; null keeps the encoder's own. Any value above 0 makes
+    torch use its slowest attention implementation on a CPU."""
+    precision: Precision = "auto"
+    """auto: bf16-mixed on a GPU that supports it, else 32-true."""
+    accelerator: Accelerator = "auto"
+    """auto: the GPU if there is one."""
+    devices: int = Field(1, ge=1)
+    """GPUs per machine, or processes on its CPU; each takes its share of every batch."""
+    num_nodes: int = Field(1, ge=1)
+    """Machines."""
+    strategy: Strategy = "ddp"
+    """With several devices: ddp keeps the whole model on each, fsdp a part of it."""
+    checkpoint_every: int | None = Field(100, ge=1)
+    """Optimiser steps between checkpoints, in addition to one after each epoch; null: epochs only.
+    A stopped run resumes from the last checkpoint; the result does not depend on it."""
+
+
+class Evaluate(Section):
+    """The evaluation."""
+
+    resamples: int = Field(1000, ge=100)
+    """Bootstrap resamples for each 95 % interval."""
+    coverage: float = Field(0.9, gt=0, lt=1)
+    """Target coverage of the conformal label intervals."""
+
+
+SECTIONS: dict[str, type[Section]] = {
+    section.__name__.lower(): section for section in (Data, Model, Split, Tokenize, Train, Evaluate)
+}
+
+
+def _first_problem(section: str, model: type[Section], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    location = (section, *problem["loc"])
+    name = dotted_path(location)
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(location, model.model_fields)
+    if problem["type"] == "missing":
+        return f"{name} is missing"
+    if problem["type"] == "value_error":
+        return f"{name}: {problem['ctx']['error']}"
+    message = problem["msg"]
+    given = reprlib.repr(problem["input"])  # the value may be a megabyte, or contain itself
+    return f"{name} is {given}: {message[0].lower()}{message[1:]}"
+
+
+def _unknown_key(location: tuple[Any, ...], known: Any) -> str:
+    close = difflib.get_close_matches(str(location[-1]), list(known), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"{dotted_path(location)} is not a parameter; {hint}"
+
+
+def _keys(model: type[Section]) -> str:
+    return ", ".join(model.model_fields)

@@ -1,0 +1,15 @@
+"""Parquet files that are larger than memory."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from ordinal.common.files import BLOCK
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """A file to be read piece by piece, without keeping what was read.
+
+    By default pyarrow reads whole row groups ahead, and lets go of none until the file is closed.
+    """
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=BLOCK)

@@ -1,0 +1,32 @@
+"""The files of the pipeline, relative to the project's root: each path in one place.
+
+dvc.yaml repeats them, since DVC has to read it without Python; tests/pipeline/test_dvc_yaml.py
+compares the two.
+"""
+
+from pathlib import Path
+
+PARTS = ("train", "validation", "test")
+
+CATALOG = Path("data/catalog.yaml")
+OWN_DATA = Path("data/own")
+
+RAW = Path("data/raw")
+REVIEWS = RAW / "reviews.parquet"
+FACTS = RAW / "facts.json"
+PRETRAINED = Path("data/pretrained")
+SPLIT = Path("data/split")
+TOKENIZED = Path("data/tokenized")
+PREDICTIONS = Path("data/predictions")
+MODEL = Path("models/ordinal")
+
+METRICS = Path("metrics/metrics.json")
+DETAILS = Path("metrics/details.json")
+SPLIT_COUNTS = Path("metrics/split.json")
+TOKEN_COUNTS = Path("metrics/tokenize.json")
+BASELINE = Path("metrics/baseline.json")
+MODEL_CARD = Path("metrics/model_card.md")
+PLOTS = Path("metrics/plots")
+STUDIES = Path("metrics/studies")
+
+DVC_LOCK = Path("dvc.lock")

@@ -1,0 +1,1 @@
+"""Tables of reviews: reading, checking and splitting them."""

@@ -1,0 +1,1 @@
+"""Distributions over ordered classes: decoding, calibration and conformal intervals."""

@@ -1,0 +1,1 @@
+"""Metrics, baselines, plot tables and the table of predictions."""

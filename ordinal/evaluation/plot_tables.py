@@ -1,0 +1,72 @@
+"""The tables behind the plots: what `dvc plots` draws, one row a mark."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ordinal.common.types import Labels, Probabilities
+from ordinal.evaluation.metrics import ECE_BINS, confidence_bins
+
+LENGTH_BINS = 5
+
+
+def plot_tables(
+    labels: Labels, predicted: Labels, lengths: Labels, names: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Tables of the test rows: the confusion matrix, MAE per class and length, distributions.
+
+    `lengths` are those of the reviews in tokens, shape (rows,).
+    """
+    series = np.asarray(names)
+    rows = np.bincount(labels, minlength=len(names))
+    errors = np.bincount(labels, np.abs(labels - predicted), len(names))
+    present = rows > 0
+    shares = pd.DataFrame(
+        {"true": rows, "predicted": np.bincount(predicted, minlength=len(names))}, index=series
+    ) / len(labels)
+    return {
+        "confusion": pd.DataFrame({"label": series[labels], "predicted": series[predicted]}),
+        "mae_per_class": pd.DataFrame(
+            {"label": series[present], "mae": (errors[present] / rows[present]).round(6)}
+        ),
+        "mae_per_length": mae_per_length(labels, predicted, lengths),
+        "distribution": shares.round(6)
+        .rename_axis("label")
+        .reset_index()
+        .melt("label", var_name="which", value_name="share"),
+    }
+
+
+def mae_per_length(labels: Labels, predicted: Labels, lengths: Labels) -> pd.DataFrame:
+    """The mean absolute error of reviews of like length: a row a bin, `tokens` its two ends.
+
+    The bins end at quantiles of the lengths, so that they hold about as many rows each: at most
+    `LENGTH_BINS`, for what is of one length is in one bin.
+    """
+    shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
+    ends = np.unique(np.quantile(lengths, shares, method="inverted_cdf"))
+    starts = [lengths.min(), *(ends[:-1] + 1)]
+    bins = np.searchsorted(ends, lengths)
+    rows = np.bincount(bins)
+    mae = np.bincount(bins, np.abs(labels - predicted)) / rows
+    tokens = [f"{low} to {high}" for low, high in zip(starts, ends, strict=True)]
+    return pd.DataFrame({"tokens": tokens, "rows": rows, "mae": mae.round(6)})
+
+
+def reliability(labels: Labels, distributions: Mapping[str, Probabilities]) -> pd.DataFrame:
+    """How often the likeliest class is right beside how sure it was: a row a bin that has rows.
+
+    The bins are those of the expected calibration error; `confidence` and `accuracy` are means.
+    """
+    tables = []
+    for which, probabilities in distributions.items():
+        confidence, correct, bins = confidence_bins(labels, probabilities)
+        rows = np.bincount(bins, minlength=ECE_BINS)
+        sums = {
+            "confidence": np.bincount(bins, confidence, ECE_BINS),
+            "accuracy": np.bincount(bins, correct, ECE_BINS),
+        }
+        table = pd.DataFrame(sums).div(rows, axis=0).round(6).assign(rows=rows, calibration=which)
+        tables.append(table[rows > 0])
+    return pd.concat(tables, ignore_index=True)

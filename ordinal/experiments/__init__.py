@@ -1,0 +1,1 @@
+"""Compare runs and run studies through DVC's queue."""

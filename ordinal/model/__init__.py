@@ -1,0 +1,1 @@
+"""The classifier: losses, output layers, devices and inference."""

@@ -1,0 +1,1 @@
+"""Inspect a table of your own and add it to the catalog."""

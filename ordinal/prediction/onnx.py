@@ -1,0 +1,164 @@
+"""A trained model as one ONNX file: from token ids to calibrated distributions, without torch."""
+
+import importlib.util
+import json
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from ordinal.common.errors import UserError
+from ordinal.common.files import atomic_file, read_json
+from ordinal.common.types import Padded, Probabilities
+from ordinal.distributions.calibration import SMALLEST, Calibration
+from ordinal.model.inference import Network
+from ordinal.prediction.predictor import Predictor
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+
+FACTS = "ordinal"  # the key, in the file's metadata, of all that is no arithmetic
+INPUTS = ("input_ids", "attention_mask")
+
+
+def export_onnx(folder: Path, path: Path) -> None:
+    """Write the model of `folder` as the file `path`, its tokenizer within and beside it.
+
+    Within, it can't get lost; `tokenizer.json` is for programs that are not ours.
+
+    Inputs are `input_ids` and `attention_mask`, int64, (rows, length), of any number of rows and
+    any length that the model reads; the output is `probabilities`, float32, (rows, K): the
+    calibrated distributions.
+
+    Raises:
+        UserError: `folder` holds no model of ours, or the export's libraries are missing.
+    """
+    _need("onnx", "onnxscript")
+    import onnx
+    import torch
+
+    from ordinal.model.classifier import load_calibration, load_classifier
+
+    model, calibration = load_classifier(folder), load_calibration(folder)
+    longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
+    ids = torch.ones(3, 8, dtype=torch.int64)
+    rows, length = torch.export.Dim("rows"), torch.export.Dim("length", max=longest)
+    with _quiet(), tempfile.TemporaryDirectory() as draft:
+        file = Path(draft) / path.name
+        torch.onnx.export(
+            _calibrated(model, calibration.temperature),
+            (ids, torch.ones_like(ids)),
+            file,
+            dynamo=True,
+            external_data=False,
+            dynamic_shapes={name: {0: rows, 1: length} for name in INPUTS},
+            input_names=INPUTS,
+            output_names=["probabilities"],
+            verbose=False,
+        )
+        exported = onnx.load(file)
+    facts = model.config.ordinal | {
+        "pad_id": model.config.pad_token_id,
+        "scores": calibration.scores,
+        "tokenizer": (folder / "tokenizer.json").read_text(encoding="utf-8"),
+    }
+    onnx.helper.set_model_props(exported, {FACTS: json.dumps(facts)})
+    with atomic_file(path) as file:
+        onnx.save(exported, file)
+    with atomic_file(path.with_name("tokenizer.json")) as file:
+        shutil.copyfile(folder / "tokenizer.json", file)
+
+
+def quantize_onnx(source: Path, path: Path) -> None:
+    """Write `source`, a file of `export_onnx`, with its matrix products in 8 bits.
+
+    The weights are stored in them, and what they are multiplied with is rounded as it comes.
+    """
+    _need("onnx", "onnxruntime")
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet(), atomic_file(path) as file:
+        quantize_dynamic(source, file, weight_type=QuantType.QInt8)
+
+
+def load_onnx(path: Path, coverage: float) -> Predictor:
+    """The model of an ONNX file that `export_onnx` wrote, for the CPU.
+
+    Raises:
+        UserError: there is no such file, it is not one of ours, or onnxruntime is missing.
+    """
+    _need("onnxruntime")
+    import onnxruntime
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing: `ordinal export onnx` writes it")
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001 (its errors share no other class)
+        raise UserError(f"{path} is not an ONNX file, or is damaged") from None
+    stored = session.get_modelmeta().custom_metadata_map.get(FACTS)
+    if stored is None:
+        raise UserError(f"{path} was not written by `ordinal export onnx`: it has no '{FACTS}'")
+    facts = json.loads(stored)
+
+    def distributions(ids: Padded, mask: Padded) -> Probabilities:
+        inputs = dict(zip(INPUTS, (ids, mask), strict=True))
+        return np.asarray(session.run(["probabilities"], inputs)[0])
+
+    calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
+    return Predictor(
+        Network(len(facts["labels"]), facts["pad_id"], distributions),
+        Tokenizer.from_str(facts["tokenizer"]),
+        facts["labels"],
+        facts["decode"],
+        calibration,
+        coverage,
+    )
+
+
+def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
+    """The network up to the distributions that `apply_temperature` makes, as one module."""
+    from torch import nn
+
+    from ordinal.model.losses import LOSSES
+
+    head = LOSSES[model.config.ordinal["loss"]]
+
+    class Calibrated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids: "Tensor", attention_mask: "Tensor") -> "Tensor":
+            logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+            likely = head.probabilities(logits).clamp(min=SMALLEST)
+            return (likely.log() / temperature).softmax(dim=-1)
+
+    return Calibrated().eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter and the quantizer tell those who write models for them."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _need(*libraries: str) -> None:
+    for library in libraries:
+        if importlib.util.find_spec(library) is None:
+            raise UserError(f"{library} is missing: `pip install '.[onnx]'` brings it")

@@ -1,0 +1,1 @@
+"""Terminal tables, charts and the HTML report."""

@@ -1,0 +1,1 @@
+"""The catalog of data sets and encoders, and verified downloads."""

@@ -1,0 +1,98 @@
+"""Checkpoints of training: whole, verified, and of this very run or not used.
+
+A run has a folder of its own, named by a hash of all that its result depends on. In it each
+checkpoint is a file, named by its step and the hash of its bytes.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from ordinal.common.files import sha256
+
+KEPT = 2
+LIBRARIES = ("lightning", "numpy", "torch", "transformers")
+
+
+def run_key(settings: str, inputs: Iterable[Path]) -> str:
+    """Names a run by its settings, its input files, the code loaded, and what computes it.
+
+    The code is that of our modules and the versions of the libraries. What computes it is part of
+    the key because other hardware, and another number of threads, add up in another order.
+    """
+    code = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    facts = {
+        "settings": settings,
+        "inputs": [[path.name, sha256(path)] for path in inputs],
+        "code": {
+            name: sha256(Path(file)) for name, file in code.items() if file and _is_ours(name)
+        },
+        "computed_by": computed_by(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _is_ours(module: str) -> bool:
+    return module == "__main__" or module.partition(".")[0] in ("ordinal", "stages")
+
+
+def computed_by() -> dict[str, object]:
+    """The libraries and the hardware that the last bits of a training depend on."""
+    gpu = torch.cuda.is_available()
+    cpu = {"cpu": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
+    return {
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "hardware": {"gpu": torch.cuda.get_device_name()} if gpu else cpu,
+    }
+
+
+def save_checkpoint(folder: Path, step: int, write: Callable[[Path], object]) -> None:
+    """Have `write` make a checkpoint, put it in its place in one move, and drop all but `KEPT`.
+
+    It has reached the disk when this returns, and is never seen half-written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / "draft"
+    try:
+        write(draft)
+        _flush(draft)
+        draft.rename(folder / f"{step:09d}-{sha256(draft)}")
+    finally:
+        draft.unlink(missing_ok=True)
+    _flush(folder)
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def find_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint whose bytes are those that were written; damaged ones are removed."""
+    for path in _newest_first(folder):
+        if path.name.endswith(f"-{sha256(path)}"):
+            return path
+        print(f"train: the checkpoint of step {step_of(path)} is damaged, and not used", flush=True)
+        path.unlink()
+    return None
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimiser steps that a checkpoint has behind it."""
+    return int(checkpoint.name.partition("-")[0])
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*-*"), reverse=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

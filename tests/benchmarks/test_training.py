@@ -1,0 +1,78 @@
+"""The benchmarks measure what they say; how fast, no test asks."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import training
+from benchmarks.corpora import HOTEL_QUANTILES, hotel_lengths, random_texts, short_lengths
+from benchmarks.training import LABELS, Setting, compare_compiled, measure, training_flops
+from ordinal.common.params import Train
+from ordinal.model.classifier import new_classifier
+from ordinal.model.device import has_bf16
+
+
+def test_lengths_are_distributed_as_the_page_says() -> None:
+    hotel, short = hotel_lengths(7000), short_lengths(7000)
+    quantiles = np.quantile(hotel, np.linspace(0, 1, len(HOTEL_QUANTILES)))
+    assert quantiles == pytest.approx(HOTEL_QUANTILES, abs=2)
+    assert hotel.mean() == pytest.approx(227, abs=1)
+    assert short.mean() == pytest.approx(50, abs=1)
+    assert hotel.max() == short.max() == 512
+
+
+def test_a_text_of_random_words_has_as_many_tokens_as_it_should(tiny_encoder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(tiny_encoder / "tokenizer.json"))
+    lengths = np.array([3, 7, 20])
+    texts = random_texts(lengths, tokenizer)
+    assert [len(tokenizer.encode(text).ids) for text in texts] == lengths.tolist()
+
+
+def test_the_operations_counted_are_those_that_torch_counts(tiny_encoder: Path) -> None:
+    model = new_classifier(tiny_encoder, LABELS, Train()).eval()
+    lengths = np.array([9, 31])
+
+    def counted(length: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            model(torch.ones(1, length, dtype=torch.int64))
+        return counter.get_total_flops()
+
+    # The head is left out: what it costs does not depend on the length.
+    difference = training_flops(model, lengths[1:]) - training_flops(model, lengths[:1])
+    assert difference == 3 * (counted(31) - counted(9))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_both_sides_of_the_training_benchmark_run(
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(training, "CORPORA", {"short": lambda rows: np.arange(rows) % 9 + 3})
+    monkeypatch.setattr(training, "PRETRAINED", tiny_encoder)
+    cpu = torch.device("cpu")
+    measure(Setting(cpu, tiny_encoder, {"short": 40}, 2, 2, (8,), ("short", 70), repeats=1))
+    shown = capsys.readouterr().out
+    assert "short texts, 7 tokens on average, the longest 11" in shown
+    assert "| 8 | 32-true |" in shown
+    assert ("| 8 | bf16-mixed |" in shown) == has_bf16(cpu)
+    assert "the train stage, 3 epochs over 70 short texts" in shown
+
+
+def test_what_compiling_brings_is_measured_in_the_second_epoch(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compiled: list[dict[str, object]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **options: compiled.append(options))
+    monkeypatch.setattr(training, "CORPORA", {"short": lambda rows: np.arange(rows) % 9 + 3})
+    cpu = torch.device("cpu")
+    compare_compiled(Setting(cpu, tiny_encoder, {"short": 40}, 2, 1, (8,), ("short", 70)))
+    assert compiled == [{"dynamic": True}]
+    shown = capsys.readouterr().out
+    assert re.search(r"short texts: compiled, \d\.\d\d times the samples/s; two epochs over", shown)

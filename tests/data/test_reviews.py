@@ -1,0 +1,121 @@
+"""Reading reviews: every kind of file alike, and a clear word on what is wrong where."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from ordinal.common.errors import UserError
+from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.tables import read_table
+
+ROWS = [("Lovely, quiet room", 5), ("NA", 1), ("Il y a «mieux»\nailleurs 🙂", 3)]
+STARS = [1, 2, 3, 4, 5]
+
+
+def convert(source: Path, out: Path, labels: list[int | str]) -> dict[str, object]:
+    return write_reviews(
+        read_table(source, ["review", "stars"], source.name), labels, out, source.name
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["r.csv", "r.csv.gz", "r.csv.zip", "r.tsv", "r.jsonl", "r.jsonl.gz", "r.parquet"]
+)
+def test_every_kind_of_file_gives_the_same_reviews(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    table = pd.DataFrame(ROWS, columns=["review", "stars"])
+    if "jsonl" in name:
+        table.to_json(path, orient="records", lines=True)
+    elif name.endswith("parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if "tsv" in name else ",")
+    facts = convert(path, tmp_path / "out.parquet", [1, 3, 5])
+    written = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert written == [{"text": text, "label": stars // 2} for text, stars in ROWS]
+    assert facts["rows_per_label"] == {"1": 1, "3": 1, "5": 1}
+
+
+def test_labels_are_matched_by_value_and_may_be_words(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("review,stars\na,4.0\nb, 4\nc,04\nd,2\n")
+    convert(path, tmp_path / "out.parquet", [2, 4])
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [1, 1, 1, 0]
+    path.write_text("review,stars\na,good\nb,bad\nc,fair\n")
+    convert(path, tmp_path / "out.parquet", ["bad", "fair", "good"])
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [2, 0, 1]
+
+
+def test_rows_with_neither_text_nor_label_are_dropped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("review,stars\nfine,4\n,\n  ,\nbad,1\n")
+    facts = convert(path, tmp_path / "out.parquet", [1, 4])
+    assert facts["rows"] == 2
+    assert facts["dropped"] == {"blank rows": 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "review,stars\nfine,4\n  ,3\n",
+            "row 2 (the header not counted): column 'review' has no text",
+        ),
+        ("review,stars\nfine,4\nbad,\n", "row 2 (the header not counted): column 'stars' is empty"),
+        ("review,stars\nfine,6\n", "'6' is not a known label; known are 1, 2, 3, 4, 5"),
+        ("review,stars\nfine,4.5\n", "'4.5' is not a known label"),
+        ("text,stars\nfine,4\n", "no column 'review'; it has 'text', 'stars'"),
+        ("", "can't be read as csv: it is empty"),
+        (
+            'review,stars\nfine,4\n"two\nlines",4\n"never closed,4\n',
+            "in row 3 (the header not counted) a quotation mark is opened, not closed",
+        ),
+        (
+            'review,stars\nfine,4\n"two\nlines",4\nfine, thanks,4\n',
+            "row 3 (the header not counted) has 3 columns, the header 2",
+        ),
+    ],
+)
+def test_bad_rows_are_named(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(content)
+    with pytest.raises(UserError) as raised:
+        convert(path, tmp_path / "out.parquet", STARS)
+    assert message in str(raised.value)
+    assert "r.csv" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("r.csv.gz", b"no gzip"),
+        ("r.parquet", b"no parquet"),
+    ],
+)
+def test_bytes_that_are_not_what_the_name_says_are_refused(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="can't be read as"):
+        convert(tmp_path / name, tmp_path / "out.parquet", STARS)
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"use \.csv, \.tsv, \.jsonl or \.parquet"):
+        convert(tmp_path / "r.xlsx", tmp_path / "out.parquet", STARS)
+
+
+def test_whole_numbers_are_labels_in_their_order_and_words_must_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    lines = [{"review": "a", "stars": value} for value in (10, 2, "2.0", None)]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    assert infer_labels(path, "stars") == [2, 10]
+    path.write_text('{"stars": "good"}\n{"stars": "bad"}')
+    with pytest.raises(UserError, match="list them from lowest to highest"):
+        infer_labels(path, "stars")
+    path.write_text('{"stars": 3}\n{"stars": 3}')
+    with pytest.raises(UserError, match="at least 2 are needed"):
+        infer_labels(path, "stars")

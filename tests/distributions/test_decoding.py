@@ -1,0 +1,96 @@
+"""Decoding: each rule is best by the error it is for, and ties fall as stated."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ordinal.common.types import Decoding
+from ordinal.distributions.decoding import decode, undecided
+
+weights = st.integers(2, 10).flatmap(
+    lambda classes: arrays(np.int64, (4, classes), elements=st.integers(0, 1000)).filter(
+        lambda drawn: bool((drawn.sum(axis=1) > 0).all())
+    )
+)
+
+
+def expected_error(probabilities: np.ndarray, power: int) -> np.ndarray:
+    """For each row and each class to answer, the expected |error| ** power."""
+    grid = np.arange(probabilities.shape[1])
+    return probabilities @ np.abs(grid[:, None] - grid).astype(float) ** power
+
+
+@given(weights)
+def test_median_has_the_least_expected_absolute_error(drawn: np.ndarray) -> None:
+    probabilities = drawn / drawn.sum(axis=1, keepdims=True)
+    errors = expected_error(probabilities, 1)
+    chosen = np.take_along_axis(errors, decode(probabilities, "median")[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(chosen, errors.min(axis=1), atol=1e-9)
+
+
+@given(weights)
+def test_mean_has_the_least_expected_squared_error(drawn: np.ndarray) -> None:
+    probabilities = drawn / drawn.sum(axis=1, keepdims=True)
+    errors = expected_error(probabilities, 2)
+    chosen = np.take_along_axis(errors, decode(probabilities, "mean")[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(chosen, errors.min(axis=1), atol=1e-9)
+
+
+@given(weights)
+def test_mode_is_the_most_probable_class(drawn: np.ndarray) -> None:
+    probabilities = drawn / drawn.sum(axis=1, keepdims=True)
+    chosen = np.take_along_axis(probabilities, decode(probabilities, "mode")[:, None], axis=1)[:, 0]
+    np.testing.assert_array_equal(chosen, probabilities.max(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "probabilities", "label"),
+    [
+        ("median", [0.5, 0.5, 0.0], 0),  # the lowest class that reaches one half
+        ("median", [0.25, 0.25, 0.5], 1),
+        ("mean", [0.5, 0.5, 0.0], 1),  # a tie goes up
+        ("mode", [0.4, 0.2, 0.4], 0),  # a tie goes to the lowest
+    ],
+)
+def test_ties_fall_as_stated(rule: Decoding, probabilities: list[float], label: int) -> None:
+    assert decode(np.array([probabilities]), rule).tolist() == [label]
+
+
+def test_float32_distributions_that_sum_to_a_little_less_than_one_are_decoded() -> None:
+    probabilities = np.array([[0.0, 0.0, 0.9999999]], np.float32)
+    assert decode(probabilities, "median").tolist() == [2]
+
+
+@given(weights, st.data(), st.sampled_from(get_args(Decoding)), st.floats(0, 0.2))
+def test_what_is_decided_has_the_same_label_in_each_distribution_close_to_it(
+    drawn: np.ndarray, data: st.DataObject, rule: Decoding, distance: float
+) -> None:
+    probabilities = drawn / drawn.sum(axis=1, keepdims=True)
+    a_class = st.integers(0, probabilities.shape[1] - 1)
+    source, target = data.draw(a_class), data.draw(a_class)
+    moved = np.minimum(probabilities[:, source], distance * 0.999)
+    close = probabilities.copy()
+    close[:, source] -= moved
+    close[:, target] += moved
+    same = decode(probabilities, rule) == decode(close, rule)
+    assert (same | undecided(probabilities, rule, distance)).all()
+
+
+@pytest.mark.parametrize(
+    ("rule", "probabilities", "distance"),
+    [
+        ("median", [0.2, 0.25, 0.55], 0.05),  # 0.45 is below the last class
+        ("mean", [0.4, 0.5, 0.1], 0.1),  # 0.7 is expected, 2 · 0.1 above the tie
+        ("mode", [0.2, 0.35, 0.45], 0.05),
+    ],
+)
+def test_a_label_is_undecided_from_its_distance_to_another_on(
+    rule: Decoding, probabilities: list[float], distance: float
+) -> None:
+    row = np.array([probabilities])
+    assert undecided(row, rule, distance + 1e-6).tolist() == [True]
+    assert undecided(row, rule, distance - 1e-6).tolist() == [False]

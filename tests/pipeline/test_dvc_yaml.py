@@ -1,0 +1,189 @@
+"""dvc.yaml says the truth: each stage's modules, parameters, and what a change reruns."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from ordinal.common.params import SECTIONS
+from tests.conftest import ROOT, set_params
+from tests.imports import code_behind
+
+STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
+USES_TORCH = ("train", "evaluate")
+
+# What takes a tenth of a second or more to import, and where a stage without torch has use for it.
+HEAVY = {"datasets", "huggingface_hub", "lightning", "matplotlib", "pandas", "requests", "scipy"}
+HEAVY |= {"sklearn", "torch", "transformers"}
+LIGHT_STAGES = {
+    "download": {"pandas", "requests"},
+    "pretrained": {"requests"},
+    "split": set(),
+    "tokenize": set(),
+    "baseline": {"pandas", "scipy", "sklearn"},
+    "card": set(),
+}
+
+# For every key of params.yaml another value, and the stages that read it.
+KEYS: dict[str, tuple[object, set[str]]] = {
+    "data.name": ("tripadvisor", {"download"}),
+    "data.text": ("review", {"download"}),
+    "data.label": ("stars", {"download"}),
+    "model.name": ("distilbert", {"pretrained", "card"}),
+    "model.revision": ("0" * 40, {"pretrained", "card"}),
+    "split.method": ("hash", {"split", "card"}),
+    "split.seed": (2, {"split", "card"}),
+    "split.train": (0.6, {"split", "card"}),
+    "split.validation": (0.2, {"split", "card"}),
+    "split.test": (0.3, {"split", "card"}),
+    "tokenize.max_length": (64, {"tokenize", "card"}),
+    "train.loss": ("corn", {"train", "card"}),
+    "train.class_weights": ("balanced", {"train", "card"}),
+    "train.decode": ("mode", {"baseline", "train", "card"}),
+    "train.seed": (2, {"train", "card"}),
+    "train.epochs": (1, {"train", "card"}),
+    "train.patience": (2, {"train", "card"}),
+    "train.batch_size": (8, {"train", "card"}),
+    "train.accumulate": (2, {"train", "card"}),
+    "train.lr": (3e-5, {"train", "card"}),
+    "train.layer_decay": (0.9, {"train", "card"}),
+    "train.warmup": (0.2, {"train", "card"}),
+    "train.schedule": ("cosine", {"train", "card"}),
+    "train.weight_decay": (0.1, {"train", "card"}),
+    "train.clip": (0.5, {"train", "card"}),
+    "train.attention_dropout": (0.1, {"train", "card"}),
+    "train.precision": ("32-true", {"train", "evaluate", "card"}),
+    "train.accelerator": ("cpu", {"train", "evaluate", "card"}),
+    "train.devices": (2, {"train", "card"}),
+    "train.num_nodes": (2, {"train", "card"}),
+    "train.strategy": ("fsdp", {"train", "card"}),
+    "train.checkpoint_every": (50, {"train", "card"}),
+    "evaluate.resamples": (200, {"evaluate", "card"}),
+    "evaluate.coverage": (0.8, {"evaluate", "card"}),
+}
+
+
+# Stages that read single keys of a section; test_a_stage_reads_no_other_key holds them to it.
+KEYS_READ = {("baseline", "train"): {"decode"}, ("evaluate", "train"): {"accelerator", "precision"}}
+
+
+def declared(stage: str) -> dict[str, list[str]]:
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return content["stages"][stage]
+
+
+def test_the_stages_are_those_of_the_folder() -> None:
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert tuple(content["stages"]) == STAGES
+    assert {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_exactly_the_packages_it_imports(stage: str) -> None:
+    code = {path for path in declared(stage)["deps"] if path.startswith(("ordinal", "stages"))}
+    assert code == code_behind(stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_declares_exactly_the_parameters_it_reads(stage: str) -> None:
+    """Read from the source: `Section.load()`, whole or with the keys read of it."""
+    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text(encoding="utf-8"))
+    read: set[str] = set()
+    for node in ast.walk(tree):
+        name = ast.unparse(node).removesuffix(".load()")
+        if isinstance(node, ast.Call) and name.lower() in SECTIONS:
+            keys = KEYS_READ.get((stage, name.lower()))
+            read |= {f"{name.lower()}.{key}" for key in keys} if keys else {name.lower()}
+    assert set(declared(stage)["params"]) == read
+
+
+def test_a_stage_that_reads_single_keys_of_a_section_reads_no_other() -> None:
+    for (stage, section), keys in KEYS_READ.items():
+        source = (ROOT / f"stages/{stage}.py").read_text(encoding="utf-8")
+        load = f"{section.capitalize()}.load()"
+        assert source.count(load) == 1
+        assert (
+            set(re.findall(rf"(?:\b{section}|{re.escape(load)})\.(\w+)", source)) - {"load"} == keys
+        )
+
+
+@pytest.mark.parametrize("stages", [*((stage,) for stage in LIGHT_STAGES), USES_TORCH])
+def test_a_stage_imports_only_modules_it_declares_and_what_is_heavy_only_where_it_is_used(
+    stages: tuple[str, ...],
+) -> None:
+    code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(run.stdout.split())
+    if stages == USES_TORCH:
+        assert "torch" in loaded
+    else:
+        assert loaded & HEAVY == LIGHT_STAGES[stages[0]]
+    ours = {"/".join(name.split(".")[:2]) for name in loaded if name.startswith("ordinal.")}
+    assert ours <= set().union(*map(code_behind, stages))
+
+
+def test_the_table_below_names_every_parameter() -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert set(KEYS) == {f"{section}.{key}" for section in content for key in content[section]}
+
+
+def test_every_parameter_reruns_the_stages_that_read_it_and_no_other(project: Path) -> None:
+    def changed_params() -> set[str]:
+        """Stages whose parameters differ from dvc.lock's; data that no run has made yet aside."""
+        with Repo(project) as repo:
+            return {
+                stage.split(":")[-1]
+                for stage, changes in repo.status().items()
+                for change in changes
+                if isinstance(change, dict) and "params.yaml" in change.get("changed deps", {})
+            }
+
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    assert changed_params() == set()
+    values = yaml.safe_load(before)
+    for key, (value, stages) in KEYS.items():
+        section, name = key.split(".")
+        assert values[section][name] != value, key
+        set_params(project, {key: value})
+        assert changed_params() == stages, key
+        (project / "params.yaml").write_text(before, encoding="utf-8")
+
+
+def test_the_committed_results_are_those_of_the_committed_code_and_parameters(
+    project: Path,
+) -> None:
+    """In a fresh clone no dependency that git tracks may differ from dvc.lock."""
+    with Repo(project) as repo:
+        status = repo.status()
+    differ = {
+        f"{stage}: {path}"
+        for stage, changes in status.items()
+        for change in changes
+        if isinstance(change, dict)
+        for path, how in change.get("changed deps", {}).items()
+        if how != "deleted"  # data that the pipeline makes, not yet made here
+    }
+    assert differ == set()
+    outs = {
+        path: how
+        for changes in status.values()
+        for change in changes
+        if isinstance(change, dict)
+        for path, how in change.get("changed outs", {}).items()
+        if path.startswith("metrics/")
+    }
+    assert outs == {}
+
+
+def test_the_committed_model_beats_tfidf_and_tfidf_the_median() -> None:
+    metrics = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    baselines = metrics["baseline"]
+    assert metrics["test"]["mae"] < baselines["tfidf"]["mae"] < baselines["median"]["mae"]

@@ -1,0 +1,252 @@
+"""Any bytes as a table, as params.yaml or as the catalog: taken, or a UserError says why not.
+
+`make test` draws a few hundred examples, `make test-fuzz` thousands, new ones each time.
+"""
+
+import gzip
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ordinal.common.errors import UserError
+from ordinal.common.params import SECTIONS
+from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.tables import read_table
+from ordinal.sources.catalog import Catalog, load_catalog
+from tests.conftest import ROOT
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+fuzz = settings(
+    max_examples=EXAMPLES or 100,
+    derandomize=not EXAMPLES,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+LONGEST = 2000  # characters of a sentence, however long what it complains of
+
+SPITEFUL = [
+    *(b'"', b'""', b",", b",,", b"\n", b"\n\n", b"\r", b"\r\n", b"\t", b"\0", b"\x1a", b"\x1b[31m"),
+    *(b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\x80", b"\xe2\x80\xa8"),
+    *(b"nan", b"NaN", b"inf", b"1e999", b"-0", b"4.5", b"1_0", b"9" * 400, b"9" * 5000, b"0x1"),
+    *(b"<html>", b"\x1f\x8b", b"PK\3\4", b"PAR1", b"review", b"stars", b"{", b"}", b"[", b"]"),
+    *(b'"\\ud800"', b'"\\u0000"', b"null", b"true", b'{"stars": 1}', "１".encode(), "🙂".encode()),
+    *(b": ", b"- ", b"&a ", b"*a", b"<<: ", b"!!int ", b"!!timestamp ", b"!!python/name:os", b"? "),
+    *(
+        b"0b_",
+        b"2026-13-45",
+        b"---\n",
+        b"...\n",
+        b"%YAML",
+        b"1:99",
+        b"~",
+        b"|\n",
+        b"@",
+        b"#",
+        b"a" * 5000,
+        b"!" * 5000,
+        b"[" * 999,
+    ),
+]
+
+
+def mutated(good: bytes) -> st.SearchStrategy[bytes]:
+    """Bytes in which a few pieces, of up to 20 bytes, are replaced by others."""
+    pieces = st.one_of(st.sampled_from(SPITEFUL), st.binary(max_size=6))
+    places = st.integers(0, len(good))
+    edit = st.tuples(places, st.integers(0, 20), pieces)
+
+    def apply(edits: list[tuple[int, int, bytes]]) -> bytes:
+        content = good
+        for place, length, piece in edits:
+            content = content[:place] + piece + content[place + length :]
+        return content
+
+    return st.lists(edit, min_size=1, max_size=6).map(apply)
+
+
+@contextmanager
+def taken_or_explained() -> Iterator[None]:
+    """Let a UserError pass that is short enough to be read, and nothing else."""
+    try:
+        yield
+    except UserError as error:
+        if not 0 < len(str(error)) < LONGEST:
+            pytest.fail(f"{len(str(error))} characters")
+
+
+# Tables
+
+
+ROWS = [("good, really", "4"), ('so "so"', "3"), ("bad\nbad", "1"), ("", ""), ("fine", "4.0")]
+CSV = b'review,stars\n"good, really",4\n"so ""so""",3\n"bad\nbad",1\n,\nfine,4.0\n'
+LINES = "".join(
+    json.dumps({"review": text, "stars": stars}) + "\n" for text, stars in ROWS
+).encode()
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("reviews.csv", content)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def read(path: Path, content: bytes) -> None:
+    """Read a table as the download stage does; what it takes has to be clean."""
+    path.write_bytes(content)
+    out = path.with_name("out.parquet")
+    with taken_or_explained():
+        labels = infer_labels(path, "stars")
+        facts = write_reviews(
+            read_table(path, ["review", "stars"], path.name), labels, out, path.name
+        )
+        written = pq.read_table(out).to_pylist()
+        assert len(written) == facts["rows"] == sum(facts["rows_per_label"].values())
+        assert {row["label"] for row in written} == set(range(len(labels)))
+        assert all(row["text"].strip() and "\0" not in row["text"] for row in written)
+        json.dumps(facts)
+
+
+def test_the_unchanged_tables_are_taken(folder: Path) -> None:
+    for name, content in {
+        "r.csv": CSV,
+        "r.jsonl": LINES,
+        "r.csv.gz": gzip.compress(CSV),
+        "r.csv.zip": zipped(CSV),
+    }.items():
+        (folder / name).write_bytes(content)
+        assert infer_labels(folder / name, "stars") == [1, 3, 4]
+
+
+@fuzz
+@given(st.one_of(mutated(CSV), st.binary(max_size=200), mutated(CSV.replace(b"\n", b"\r\n"))))
+def test_any_bytes_as_csv(folder: Path, content: bytes) -> None:
+    read(folder / "r.csv", content)
+
+
+@fuzz
+@given(st.one_of(mutated(LINES), st.binary(max_size=200)))
+def test_any_bytes_as_json_lines(folder: Path, content: bytes) -> None:
+    read(folder / "r.jsonl", content)
+
+
+@fuzz
+@given(
+    st.sampled_from(["r.csv.gz", "r.csv.zip", "r.tsv", "r.parquet"]),
+    st.one_of(mutated(gzip.compress(CSV, mtime=0)), mutated(zipped(CSV)), mutated(CSV)),
+)
+def test_any_bytes_as_another_kind(folder: Path, name: str, content: bytes) -> None:
+    read(folder / name, content)
+
+
+# params.yaml and the catalog
+
+
+def yaml_values() -> st.SearchStrategy[object]:
+    """What YAML can hold: odd numbers, dates, lists and tables of them."""
+    plain = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=20),
+        st.dates(),
+        st.binary(max_size=5),
+        st.sampled_from(["3e-5", "yes", "nan", "corn", "demo", "../..", "a" * 10_000, "1e999"]),
+    )
+    keys = st.one_of(st.text(max_size=5), st.integers(), st.none(), st.dates())
+    return st.recursive(
+        plain,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
+
+
+def changed(good: bytes) -> st.SearchStrategy[bytes]:
+    """A YAML file in which a few values, however deep they stand, are others."""
+    content = yaml.safe_load(good)
+    paths = [path for path in _paths(content) if path]
+    changes = st.lists(st.tuples(st.sampled_from(paths), yaml_values()), min_size=1, max_size=3)
+
+    def apply(edits: list[tuple[tuple[object, ...], object]]) -> bytes:
+        copy = yaml.safe_load(good)
+        for path, value in edits:
+            inner = copy
+            for part in path[:-1]:
+                inner = inner[part] if isinstance(inner, dict) and part in inner else {}
+            if isinstance(inner, dict):
+                inner[path[-1]] = value
+        return yaml.safe_dump(copy, allow_unicode=True).encode("utf-8", "replace")
+
+    return changes.map(apply)
+
+
+def _paths(content: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    if not isinstance(content, dict):
+        return [path]
+    inner = [found for key, value in content.items() for found in _paths(value, (*path, key))]
+    return [path, (*path, "another"), *inner]
+
+
+PARAMS = (ROOT / "params.yaml").read_bytes()
+CATALOG = (ROOT / "data/catalog.yaml").read_bytes()
+
+
+def read_params(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    for section in SECTIONS.values():
+        with taken_or_explained():
+            assert isinstance(section.load(path), section)
+
+
+def read_catalog(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with taken_or_explained():
+        assert isinstance(load_catalog(path), Catalog)
+
+
+@fuzz
+@given(st.one_of(changed(PARAMS), mutated(PARAMS), mutated(b"data: {}"), st.binary(max_size=100)))
+def test_any_bytes_as_params(folder: Path, content: bytes) -> None:
+    read_params(folder / "params.yaml", content)
+
+
+@fuzz
+@given(st.one_of(changed(CATALOG), mutated(CATALOG), st.binary(max_size=100)))
+def test_any_bytes_as_catalog(folder: Path, content: bytes) -> None:
+    read_catalog(folder / "catalog.yaml", content)
+
+
+@pytest.mark.parametrize(
+    ("name", "reader", "good"),
+    [
+        ("r.csv", read, CSV),
+        ("r.jsonl", read, LINES),
+        ("params.yaml", read_params, PARAMS),
+        ("catalog.yaml", read_catalog, CATALOG),
+    ],
+    ids=["csv", "jsonl", "params", "catalog"],
+)
+def test_each_spiteful_piece_alone_and_in_many_places(
+    folder: Path, name: str, reader: Callable[[Path, bytes], None], good: bytes
+) -> None:
+    for piece in SPITEFUL:
+        reader(folder / name, piece)
+        for place in range(0, len(good) + 1, max(1, len(good) // 3)):
+            reader(folder / name, good[:place] + piece + good[place:])

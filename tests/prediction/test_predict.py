@@ -1,0 +1,321 @@
+"""A trained model in use, from Python and from the command line."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+
+import ordinal
+from ordinal.common.errors import UserError
+from ordinal.common.types import Decoding
+from ordinal.data import tables
+from ordinal.distributions.calibration import Calibration, apply_temperature
+from ordinal.distributions.decoding import decode, undecided
+from ordinal.model import device as devices
+from ordinal.model.inference import Network
+from ordinal.prediction import streaming
+from ordinal.prediction.predictor import ROUNDING, Predictor
+from ordinal.prediction.streaming import predict_rows, texts_of_lines
+from ordinal.tokenization.tokens import Tokens
+from tests.conftest import run_in
+
+TEXTS = ["the room was superb 7", "awful bed", "staff " * 100]
+
+
+@pytest.fixture
+def texts_and_truth(finished_project: Path) -> tuple[list[str], pd.DataFrame]:
+    """The test reviews of a finished run, and what its evaluate stage said of them."""
+    split = pd.read_parquet(finished_project / "data/split/test.parquet")
+    raw = pd.read_parquet(finished_project / "data/raw/reviews.parquet")
+    texts = raw["text"].iloc[split["row"]].tolist()
+    return texts, pd.read_parquet(finished_project / "data/predictions/test.parquet")
+
+
+def test_predictions_are_those_of_the_evaluate_stage(
+    finished_project: Path, texts_and_truth: tuple[list[str], pd.DataFrame]
+) -> None:
+    texts, evaluated = texts_and_truth
+    predictions = ordinal.load(finished_project / "models/ordinal").predict(texts)
+    labels = ["1", "2", "3", "4", "5"]
+    for index, column in (("label", "predicted"), ("low", "low"), ("high", "high")):
+        said = [getattr(prediction, index) for prediction in predictions]
+        assert said == [labels[value] for value in evaluated[column]]
+    chances = pd.DataFrame([prediction.probabilities for prediction in predictions])
+    expected = evaluated[[f"p_{label}" for label in labels]].to_numpy()
+    assert chances.columns.tolist() == labels
+    assert chances.to_numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_file_is_predicted_row_by_row(
+    finished_project: Path, texts_and_truth: tuple[list[str], pd.DataFrame], ending: str
+) -> None:
+    texts, evaluated = texts_and_truth
+    reviews = pd.DataFrame({"id": range(len(texts)), "review": texts})
+    write = {"csv": "to_csv", "jsonl": "to_json", "parquet": "to_parquet"}[ending]
+    options = {"orient": "records", "lines": True} if ending == "jsonl" else {"index": False}
+    getattr(reviews, write)(finished_project / f"reviews.{ending}", **options)
+    command = ("ordinal", "predict", f"reviews.{ending}", "--text", "review")
+    run = run_in(finished_project, *command, "--out", f"said.{ending}")
+    assert (run.returncode, run.stdout) == (0, ""), run.stderr
+    read = {
+        "csv": lambda path: pd.read_csv(path, dtype={"label": str, "low": str, "high": str}),
+        "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"label": str}),
+        "parquet": pd.read_parquet,
+    }[ending]
+    said = read(finished_project / f"said.{ending}")
+    assert said["row"].tolist() == list(range(1, len(texts) + 1))
+    assert said["label"].tolist() == [str(label + 1) for label in evaluated["predicted"]]
+    chances = ["p_1", "p_2", "p_3", "p_4", "p_5"]
+    assert said[chances].to_numpy() == pytest.approx(evaluated[chances].to_numpy(), abs=1e-5)
+
+
+def test_texts_come_as_arguments_or_as_lines(finished_project: Path) -> None:
+    given = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    assert given.returncode == 0, given.stderr
+    header, *rows = given.stdout.splitlines()
+    assert header == "row,label,low,high,p_1,p_2,p_3,p_4,p_5"
+    assert [row.split(",")[0] for row in rows] == ["1", "2", "3"]
+    piped = run_in(
+        finished_project, "bash", "-c", f"printf '{chr(10).join(TEXTS)}' | ordinal predict"
+    )
+    assert piped.stdout == given.stdout
+
+
+def test_the_model_of_a_commit_is_fetched_from_the_cache(finished_project: Path) -> None:
+    here = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    run_in(finished_project, "rm", "-r", "models")
+    gone = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    assert gone.returncode == 1
+    assert gone.stderr.startswith("error: models/ordinal is missing: run `make repro` first")
+    fetched = run_in(finished_project, "ordinal", "predict", *TEXTS, "--model", "HEAD")
+    assert (fetched.returncode, fetched.stdout) == (0, here.stdout), fetched.stderr
+    unknown = run_in(finished_project, "ordinal", "predict", "x", "--model", "no-such")
+    assert unknown.returncode == 1
+    assert "'no-such' is no folder and no file" in unknown.stderr
+    assert unknown.stderr.count("\n") == 1
+
+
+def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_project: Path) -> None:
+    (finished_project / "reviews.csv").write_text('review\ngood room\n" "\nawful bed\n')
+    command = ("ordinal", "predict", "reviews.csv", "--text", "review", "--out", "said.csv")
+    run = run_in(finished_project, *command)
+    assert run.returncode == 1
+    assert run.stderr == (
+        "error: reviews.csv: row 2 has no text: fill or remove it, or pass it over with "
+        "--keep-going\n"
+    )
+    assert not (finished_project / "said.csv").exists()
+    run = run_in(finished_project, *command, "--keep-going")
+    assert run.returncode == 0
+    assert "row 2 has no text: fill or remove it; its prediction is left empty" in run.stderr
+    said = pd.read_csv(finished_project / "said.csv")
+    assert said["label"].isna().tolist() == [False, True, False]
+    assert said["row"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--text", "review"], "--text names the column of one file"),
+        (["gone.csv", "--text", "review"], "gone.csv is missing"),
+        (["data/own/small.csv"], "is a file: name the column of its texts with --text"),
+        (
+            ["data/own/small.csv", "--text", "review", "--out", "data/../data/own/small.csv"],
+            "is the file of the texts: name another",
+        ),
+        (["data/own/small.csv", "--text", "text"], "no column 'text'; it has 'review', 'stars'"),
+        (["good", "--out", "said.xlsx"], "the name has to end in .csv, .jsonl or .parquet"),
+        (["good", "--coverage", "1.5"], "coverage is 1.5: it has to be between 0 and 1"),
+        (["good", "--model", "gone.onnx"], "gone.onnx is missing"),
+        (["good", "--model", "data/own/tiny"], "was not trained by this project"),
+    ],
+)
+def test_what_can_not_be_predicted_gets_one_clear_sentence(
+    finished_project: Path, arguments: list[str], complaint: str
+) -> None:
+    run = run_in(finished_project, "ordinal", "predict", *arguments)
+    assert run.returncode == 1
+    assert complaint in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None:
+    read = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal read
+        while True:
+            read += 1
+            yield b"good room\n"
+
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    rows = predict_rows(predictor, texts_of_lines(endless()), "stdin", keep_going=False)
+    assert len(next(rows)) == read == 2048
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_is_read_in_pieces_and_no_more_of_it_than_is_asked_for(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "PIECE", 4)
+    monkeypatch.setattr(streaming, "PIECE", 3)
+    path = tmp_path / f"reviews.{ending}"
+    reviews = pd.DataFrame({"review": [f"room {row}" for row in range(10)]})
+    reviews.to_csv(path, index=False) if ending == "csv" else reviews.to_parquet(path)
+    read = []
+
+    def watched(*arguments: object) -> Iterator[pd.DataFrame]:
+        for piece in tables.read_table(*arguments):  # type: ignore[arg-type]
+            read.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(streaming, "read_table", watched)
+    pieces = streaming.texts_of_file(path, "review")
+    assert len(next(pieces)) == 3
+    assert sum(read) <= 4
+    rest = [len(piece) for piece in pieces]
+    assert sum(rest) == 7
+    assert max(*rest, *read) <= 4
+
+
+def test_an_empty_text_is_refused_by_its_number(finished_project: Path) -> None:
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    with pytest.raises(UserError, match="text 2 of 2 is empty"):
+        predictor.predict(["good", " "])
+    with pytest.raises(UserError, match="text 1 of 1 has half of a surrogate pair"):
+        predictor.predict(["\ud83d"])
+    assert predictor.predict([]) == []
+
+
+def test_no_rows_are_a_table_without_any(finished_project: Path) -> None:
+    (finished_project / "none.csv").write_text("review\n")
+    for out, read in (("said.csv", pd.read_csv), ("said.parquet", pd.read_parquet)):
+        command = ("ordinal", "predict", "none.csv", "--text", "review", "--out", out)
+        run = run_in(finished_project, *command)
+        assert run.returncode == 0, run.stderr
+        said = read(finished_project / out)
+        assert len(said) == 0
+        assert list(said)[:4] == ["row", "label", "low", "high"]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (r"printf 'good\n\xe9t\xe9\n' | ordinal predict", "stdin: line 2 is not UTF-8"),
+        ("ordinal predict <&-", "stdin is closed"),
+    ],
+)
+def test_what_is_piped_in_and_is_no_text_gets_one_clear_sentence(
+    line: str, complaint: str, finished_project: Path
+) -> None:
+    run = run_in(finished_project, "bash", "-c", line)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {complaint}")
+    assert run.stderr.count("\n") == 1
+
+
+def test_whoever_has_read_enough_ends_it_without_a_word(finished_project: Path) -> None:
+    line = "yes good room | head -n 5000 | ordinal predict | head -n 1; echo ${PIPESTATUS[2]}"
+    run = run_in(finished_project, "bash", "-c", line)
+    assert run.stdout.splitlines()[0].startswith("row,label")
+    assert run.stdout.splitlines()[1] == "141"
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["ordinal", "ordinal.cli"])
+def test_what_is_imported_is_light_until_a_model_is_loaded(module: str) -> None:
+    script = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"torch", "transformers", "pandas", "numpy"} & set(json.loads(shown))
+
+
+def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
+    run = run_in(finished_project, "ordinal", "export", "onnx", "--int8", COLUMNS="100")
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    for form in ("the model", "ordinal.onnx", "ordinal.int8.onnx"):
+        assert f"│ {form} " in run.stdout
+    folder = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    file = run_in(
+        finished_project, "ordinal", "predict", *TEXTS, "--model", "models/onnx/ordinal.onnx"
+    )
+    assert file.returncode == 0, file.stderr
+    one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (folder, file))
+    # A probability may differ in its last digits, and with it the end of an interval by a hair.
+    ends = ["low", "high"]
+    pd.testing.assert_frame_equal(one.drop(columns=ends), other.drop(columns=ends), atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("rule", get_args(Decoding))
+def test_labels_that_hang_on_the_rounding_are_those_of_the_precise_network(
+    rule: Decoding, temperature: float
+) -> None:
+    rng = np.random.default_rng(1)
+    exact, other = rng.dirichlet(np.ones(5), (2, 300))
+    rounded = exact + 0.9 * ROUNDING * (other - exact)
+    asked: list[int] = []
+
+    def network(distributions: np.ndarray) -> Network:
+        def say(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            asked.extend(ids[:, 0])
+            return distributions[ids[:, 0]]
+
+        return Network(5, 0, say)
+
+    calibration = Calibration(temperature, [])
+    rough = Predictor(network(rounded), Tokenizer(BPE()), list("12345"), rule, calibration)
+    exact_there, rounded_there = (
+        apply_temperature(exact, temperature),
+        apply_temperature(rounded, temperature),
+    )
+    tokens = Tokens.of([[row] * (row % 7 + 1) for row in range(300)])
+    labels = decode(exact_there, rule)
+    assert (decode(rough.probabilities(tokens), rule) != labels).any()
+    asked.clear()
+    said = replace(rough, precise=network(exact)).probabilities(tokens)
+    assert (decode(said, rule) == labels).all()
+    again = np.flatnonzero(undecided(rounded_there, rule, ROUNDING / temperature))
+    assert sorted(asked) == sorted([*range(300), *again])
+    assert said[again] == pytest.approx(exact_there[again], abs=1e-6)
+    assert np.delete(said, again, 0) == pytest.approx(np.delete(rounded_there, again, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_bf16_is_asked_for_and_told_where_it_is_slow(
+    there: bool, finished_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "has_bf16", lambda _: there)
+    full = run_in(finished_project, "ordinal", "predict", *TEXTS)
+    half = run_in(finished_project, "ordinal", "predict", *TEXTS, "--bf16")
+    assert half.returncode == 0, half.stderr
+    assert half.stdout != full.stdout
+    one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (full, half))
+    assert one["label"].tolist() == other["label"].tolist()
+    assert half.stderr.startswith("predict: this cpu has no bf16") == (not there)
+    file = run_in(finished_project, "ordinal", "predict", "good", "--model", "x.onnx", "--bf16")
+    assert file.returncode == 1
+    assert file.stderr.startswith("error: x.onnx can't be computed in bf16:")
+
+
+def test_a_model_whose_labels_are_formulas_is_refused(finished_project: Path) -> None:
+    path = finished_project / "models/ordinal/config.json"
+    config = json.loads(path.read_text())
+    config["ordinal"]["labels"][0] = "=1+1"
+    path.unlink()  # DVC may have made it a link into its cache
+    path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"label '=1\+1' would be a formula"):
+        ordinal.load(finished_project / "models/ordinal")

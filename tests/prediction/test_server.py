@@ -1,0 +1,322 @@
+"""The page and the API of a model: what they answer, what they refuse, and to whom."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import settings
+from pydantic import ValidationError
+from schemathesis import Case
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from ordinal import Predictor, load
+from ordinal.common.params import Train
+from ordinal.distributions.calibration import Calibration
+from ordinal.model.classifier import new_classifier, save_classifier
+from ordinal.model.inference import Network
+from ordinal.prediction.onnx import export_onnx
+from ordinal.prediction.server import LONGEST, MOST_BYTES, MOST_TEXTS, PAGE, Texts, create_app
+from ordinal.tokenization.tokenizer import save_tokenizer
+from tests.conftest import environment, run_in
+
+LABELS = ["<i>poor</i>", "so-so", "good & cheap"]
+NO_OBJECT = "body: Input should be a valid dictionary or object to extract fields from"
+
+
+def token_counter() -> Predictor:
+    """A network that counts tokens: the more there are, the better it takes a text to be."""
+
+    def distributions(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        excess = mask.sum(axis=1, keepdims=True) - 4.0
+        scores = np.exp(excess * np.array([-0.5, 0.0, 0.5]))
+        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    tokenizer.enable_truncation(16)
+    calibration = Calibration(1.0, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    return Predictor(Network(3, 0, distributions), tokenizer, LABELS, "median", calibration, 0.8)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return token_counter()
+
+
+@pytest.fixture(scope="module")
+def client(predictor: Predictor) -> Iterator[TestClient]:
+    with TestClient(create_app(predictor), "http://127.0.0.1:8000") as client:
+        yield client
+
+
+def test_the_answer_is_what_the_predictor_says(client: TestClient, predictor: Predictor) -> None:
+    texts = ["bed", "a good bed in a good room", "a bed"]
+    response = client.post("/predict", json={"texts": texts})
+    assert response.status_code == 200
+    expected = predictor.predict(texts)
+    assert len({prediction.label for prediction in expected}) == 3
+    assert response.json() == {
+        "labels": LABELS,
+        "coverage": 0.8,
+        "predictions": [vars(prediction) for prediction in expected],
+    }
+    assert client.post("/predict", json={"texts": []}).json()["predictions"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\0b",
+        "\0",
+        "\x1b[31m",
+        "😀" * 9,
+        "\u200f\u202eמלון טוב",
+        "<script>alert(1)</script>",
+        "\ufeff",
+    ],
+)
+def test_any_text_that_is_not_blank_is_predicted(client: TestClient, text: str) -> None:
+    assert client.post("/predict", json={"texts": [text]}).status_code == 200
+
+
+def test_the_largest_batch_is_predicted(client: TestClient) -> None:
+    """However it is written: an emoji takes twelve bytes when escaped."""
+    body = json.dumps({"texts": ["😀" * LONGEST] * MOST_TEXTS})
+    assert len(body) > 12 * LONGEST * MOST_TEXTS
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert len(response.json()["predictions"]) == MOST_TEXTS
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        (b"", 422, "body: Field required"),
+        (b"{", 422, "the body is not JSON: Expecting property name enclosed in double quotes"),
+        (b"[" * 100_000, 400, "There was an error parsing the body"),
+        (b"9" * 10_000, 400, "There was an error parsing the body"),
+        (b'{"texts": ["\xff"]}', 400, "There was an error parsing the body"),
+        (b"null", 422, NO_OBJECT),
+        (b'["good"]', 422, NO_OBJECT),
+        (b"{}", 422, "body.texts: Field required"),
+        (b'{"text": ["good"]}', 422, "body.texts: Field required"),
+        (b'{"texts": "good"}', 422, "body.texts: Input should be a valid list"),
+        (b'{"texts": ["good", 5]}', 422, "text 2: Input should be a valid string"),
+        (b'{"texts": [null, NaN]}', 422, "text 1: Input should be a valid string"),
+        (b'{"texts": [""]}', 422, "text 1: String should have at least 1 character"),
+        (b'{"texts": ["good", "\\n\\u3000"]}', 422, "text 2 of 2 is empty"),
+        (
+            json.dumps({"texts": ["a" * (LONGEST + 1)]}).encode(),
+            422,
+            f"text 1: String should have at most {LONGEST} characters",
+        ),
+        (
+            json.dumps({"texts": ["a"] * (MOST_TEXTS + 1)}).encode(),
+            422,
+            f"body.texts: List should have at most {MOST_TEXTS} items after validation, not 65",
+        ),
+        (b" " * (MOST_BYTES + 1), 413, f"the body is larger than {MOST_BYTES} bytes"),
+    ],
+)
+def test_a_bad_body_is_refused_in_one_sentence(
+    client: TestClient, body: bytes, status: int, detail: str
+) -> None:
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()) == (status, {"detail": detail})
+
+
+def test_of_many_mistakes_one_is_noted() -> None:
+    """A body holds millions, each of them many times larger in memory than when sent."""
+    with pytest.raises(ValidationError) as refused:
+        Texts.model_validate({"texts": [0] * 1000})
+    assert refused.value.error_count() == 1
+
+
+def test_half_a_character_is_refused(client: TestClient) -> None:
+    """JSON can write a lone surrogate, which is no text: no encoding holds it."""
+    for body in (b'{"texts": ["\\ud800"]}', b'{"\\ud800": 1}', b'{"texts": {"\\ud800": "a"}}'):
+        headers = {"Content-Type": "application/json"}
+        response = client.post("/predict", content=body, headers=headers)
+        assert response.status_code == 422
+        assert response.json()["detail"].startswith(("text 1: ", "body.texts: "))
+
+
+def test_no_more_of_a_body_is_read_than_its_limit(predictor: Predictor) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(20):
+            read += 2**20
+            yield b" " * 2**20
+
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(predictor))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            headers = {"Content-Type": "application/json"}
+            return await client.post("/predict", content=endless(), headers=headers)
+
+    assert asyncio.run(send()).status_code == 413
+    assert read == MOST_BYTES + 2**20
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
+def test_what_a_foreign_page_may_send_unasked_is_refused(
+    client: TestClient, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    response = client.post("/predict", content=b'{"texts": ["good"]}', headers=headers)
+    assert response.status_code == 415
+    assert response.json() == {"detail": "the body has to be of type application/json"}
+
+
+def test_a_browser_that_asks_for_a_foreign_page_is_told_nothing(client: TestClient) -> None:
+    ask = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    preflight = client.options("/predict", headers=ask)
+    answer = client.get("/health", headers=ask)
+    for response in (preflight, answer):
+        assert not [name for name in response.headers if name.startswith("access-control-")]
+    assert preflight.status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8000", 200), ("127.0.0.1", 200), ("example.com", 400), ("localhost.evil", 400)],
+)
+def test_only_names_of_this_machine_are_answered(
+    client: TestClient, host: str, status: int
+) -> None:
+    """A foreign name may be made to point here; the browser would then let its page read."""
+    assert client.get("/health", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/", "/page/page.js", "/predict", "/no-such"])
+def test_every_answer_forbids_what_the_page_does_not_need(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    policy = dict(
+        directive.strip().split(" ", 1)
+        for directive in headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert {policy[kind] for kind in ("script-src", "style-src", "connect-src")} == {"'self'"}
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_all_that_the_page_loads_is_on_this_server(client: TestClient) -> None:
+    tags: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
+    page = client.get("/")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    parser.feed(page.text)
+    links = [attrs[key] for _, attrs in tags for key in ("src", "href") if key in attrs]
+    assert set(links) == {"page/page.css", "page/page.js", "openapi.json"}
+    assert all(client.get(f"/{link}").status_code == 200 for link in links)
+    assert [attrs.get("src") for tag, attrs in tags if tag == "script"] == ["page/page.js"]
+    named = {attrs["for"] for tag, attrs in tags if tag == "label"}
+    assert {attrs["id"] for tag, attrs in tags if tag == "textarea"} == named
+    for file in PAGE.iterdir():
+        assert not re.search(r"innerHTML|insertAdjacentHTML|//\w+\.\w+", file.read_text("utf-8"))
+
+
+def test_the_limits_are_declared(client: TestClient) -> None:
+    texts = client.get("/openapi.json").json()["components"]["schemas"]["Texts"]
+    declared = texts["properties"]["texts"]
+    assert declared["maxItems"] == MOST_TEXTS
+    limits = {"minLength": 1, "maxLength": LONGEST, "pattern": r"\S"}
+    assert declared["items"] == {"type": "string"} | limits
+
+
+def test_no_page_of_documentation_from_elsewhere(client: TestClient) -> None:
+    assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}
+
+
+API = schemathesis.openapi.from_asgi("/openapi.json", create_app(token_counter(), ["*"]))
+
+
+@API.parametrize()
+@settings(max_examples=50)
+def test_the_api_does_what_its_description_says(case: Case) -> None:
+    """Requests as described and otherwise: never a 5xx, no answer that is not described."""
+    case.call_and_validate()
+
+
+@pytest.fixture(scope="module")
+def model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an untrained model, with its model.onnx in it."""
+    folder, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(tiny_encoder, 24, tokenizer)
+    network = new_classifier(tiny_encoder, ["1", "2", "3", "4", "5"], Train())
+    save_classifier(network, Calibration(1.0, [0.5] * 20), tokenizer, "card", folder)
+    export_onnx(folder, folder / "model.onnx")
+    return folder
+
+
+def ordinal_without(*modules: str) -> list[str]:
+    """The command `ordinal`, where these are not installed."""
+    gone = f"import sys; sys.modules |= dict.fromkeys({modules})"
+    return [sys.executable, "-c", f"{gone}; from ordinal.cli import app; app()"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(["ordinal"], ""), (ordinal_without("torch", "transformers"), "model.onnx")],
+    ids=["folder", "onnx"],
+)
+def test_the_command_serves_a_model_until_it_is_interrupted(
+    model: Path, command: list[str], name: str
+) -> None:
+    server = subprocess.Popen(
+        [*command, "serve", "--model", str(model / name), "--coverage", "0.8", "--port", "0"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[0]
+        assert address.startswith("http://127.0.0.1:")
+        with httpx.Client(base_url=address, timeout=60) as client:
+            assert client.get("/health").json() == {"status": "ok"}
+            said = client.post("/predict", json={"texts": ["good room", "awful"]}).json()
+        assert said["coverage"] == 0.8
+        expected = [vars(one) for one in load(model, coverage=0.8).predict(["good room", "awful"])]
+        for one, other in zip(said["predictions"], expected, strict=True):
+            assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+        server.send_signal(signal.SIGINT)
+        out, error = server.communicate(timeout=120)
+    finally:
+        server.kill()
+        server.wait()
+    assert (server.returncode, out, error) == (0, "", "")
+
+
+def test_what_can_not_be_served_gets_one_clear_sentence(model: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = run_in(model, "ordinal", "serve", "--model", ".", "--port", port)
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"error: can't listen on 127.0.0.1, port {port}: address already in use\n"
+    )
+    run = run_in(model, "ordinal", "serve", "--model", "gone.onnx", "--port", "0")
+    assert run.returncode == 1
+    assert run.stderr == "error: gone.onnx is missing: `ordinal export onnx` writes it\n"
+    run = run_in(model, *ordinal_without("fastapi"), "serve", "--model", ".")
+    assert run.returncode == 1
+    assert run.stderr == "error: fastapi is missing: `pip install '.[serve]'` brings it\n"

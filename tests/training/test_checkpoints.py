@@ -1,0 +1,125 @@
+"""Checkpoint files: whole or not there, the last two, and those of this very run alone."""
+
+import errno
+import importlib.metadata
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ordinal.training import checkpoints
+from ordinal.training.checkpoints import (
+    find_checkpoint,
+    run_key,
+    save_checkpoint,
+    step_of,
+)
+from tests.conftest import ROOT
+
+
+def save(folder: Path, step: int) -> None:
+    save_checkpoint(folder, step, lambda path: path.write_bytes(b"state %d" % step))
+
+
+def test_the_last_two_are_kept_and_the_newest_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "a run"
+    assert find_checkpoint(folder) is None
+    for step in (7, 9, 10, 1000):  # as numbers, not as text
+        save(folder, step)
+        found = find_checkpoint(folder)
+        assert found is not None
+        assert (step_of(found), found.read_bytes()) == (step, b"state %d" % step)
+    assert [step_of(path) for path in sorted(folder.iterdir())] == [10, 1000]
+
+
+def test_damaged_ones_are_removed_so_that_they_displace_no_whole_one(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save(tmp_path, step)
+    max(tmp_path.iterdir()).write_bytes(b"stat")
+    found = find_checkpoint(tmp_path)
+    assert found is not None
+    assert step_of(found) == 1
+    save(tmp_path, 2)
+    assert [step_of(path) for path in sorted(tmp_path.iterdir())] == [1, 2]
+
+
+def test_one_that_can_not_be_written_leaves_those_before(tmp_path: Path) -> None:
+    def fill_the_disk(path: Path) -> None:
+        path.write_bytes(b"half a st")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    save(tmp_path, 1)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(tmp_path, 2, fill_the_disk)
+    assert [step_of(path) for path in tmp_path.iterdir()] == [1]
+
+
+@pytest.mark.parametrize("moment", ["while it writes", "before the move", "after the move"])
+def test_a_process_killed_at_it_leaves_a_whole_one(moment: str, tmp_path: Path) -> None:
+    code = f"""
+import os, pathlib, signal
+from pathlib import Path
+from ordinal.training import checkpoints
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def write(path):
+    path.write_bytes(b"state")
+    if dying and {moment!r} == "while it writes":
+        die()
+
+flush = checkpoints._flush
+def flush_or_die(path):
+    if dying and {moment!r} == ("after the move" if path.is_dir() else "before the move"):
+        die()
+    flush(path)
+
+checkpoints._flush = flush_or_die
+for step, dying in ((1, False), (2, True)):
+    checkpoints.save_checkpoint(Path({str(tmp_path)!r}), step, write)
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert run.returncode == -signal.SIGKILL
+    found = find_checkpoint(tmp_path)
+    assert found is not None
+    assert (step_of(found), found.read_bytes()) == (1 + (moment == "after the move"), b"state")
+    save(tmp_path, 3)  # what is left of the other is no hindrance
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_is_known_by_its_settings_inputs_code_libraries_and_hardware(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = [tmp_path / "train.parquet", tmp_path / "model.safetensors"]
+    for path in inputs:
+        path.write_bytes(b"content of " + path.name.encode())
+    code = tmp_path / "losses.py"
+    code.write_text("def loss(): ...")
+    monkeypatch.setitem(sys.modules, "ordinal.made_up", SimpleNamespace(__file__=str(code)))
+    keys = [run_key("lr 1", inputs)]
+    assert run_key("lr 1", inputs) == keys[0]
+
+    keys.append(run_key("lr 2", inputs))
+    inputs[1].write_bytes(b"other weights")
+    keys.append(run_key("lr 1", inputs))
+    code.write_text("def loss(): return 0")
+    keys.append(run_key("lr 1", inputs))
+    version = importlib.metadata.version
+    for changed in ("torch", "transformers", "lightning"):
+        versions = {name: version(name) for name in checkpoints.LIBRARIES} | {changed: "99.0"}
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.metadata, "version", versions.__getitem__)
+            keys.append(run_key("lr 1", inputs))
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "get_num_threads", lambda: 64)
+        keys.append(run_key("lr 1", inputs))
+    assert len(set(keys)) == len(keys)
+
+    (tmp_path / "elsewhere").mkdir()
+    moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in inputs]
+    assert run_key("lr 1", moved) == keys[3]  # where its files lie does not matter
