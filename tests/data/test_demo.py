@@ -14,7 +14,7 @@ from ordinal.data.demo import BEST_MAE, GRADES, MAX_WORDS, MIN_WORDS, NOISE, Rev
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.baselines import tfidf_logistic_regression
 
-# Of the default corpus. A change here means that every figure measured on it is out of date.
+# Hash of the default corpus. If it changes, every number measured on the corpus is out of date.
 SHA256 = "a5075d381db57f6c93d293e1e7a5ebc20377a23cfafef2c70ee0b212283539c0"
 
 DIGEST = (
