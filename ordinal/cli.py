@@ -172,7 +172,8 @@ def new_data(
     """
     from ordinal.own_data.catalog_entry import add_entry, entry_yaml, name_for, refuse_name
     from ordinal.own_data.guess import order_of
-    from ordinal.own_data.inspection import inspect, parse_labels, propose, worries
+    from ordinal.own_data.inspection import inspect
+    from ordinal.own_data.proposal import parse_labels, propose, warnings_about
 
     with report_user_errors(AGAIN):
         name = name or name_for(file)
@@ -185,7 +186,7 @@ def new_data(
         watched = lies_in.is_relative_to(home)
         folder = OWN / lies_in.relative_to(home) if watched else OWN
         entry = propose(facts, str(folder / file.name), order, licence, origin, synthetic)
-        concerns = worries(facts, entry, order_given=labels is not None)
+        concerns = warnings_about(facts, entry, order_given=labels is not None)
         for concern in concerns:
             print(textwrap.fill(concern, 80, initial_indent="- ", subsequent_indent="  "))
         if not watched:

@@ -15,7 +15,8 @@ import yaml
 
 from ordinal.common.errors import UserError
 
-BLOCK = 1 << 20
+BLOCK = 1 << 20  # bytes in memory at once
+ROWS_PER_CHUNK = 10_000  # rows of a table in memory at once
 DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
 
 

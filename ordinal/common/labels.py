@@ -1,16 +1,16 @@
-"""Labels as files and catalogs write them: one spelling of each, and none that is a formula."""
+"""Labels as files and catalogs write them: one spelling per label, and safe cells in a CSV."""
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from ordinal.common.errors import quoted
-
-FORMULA = re.compile(r"[=+\-@\t\r](?!\d+(\.\d+)?$)")  # a signed number is none
+FORMULA_START = re.compile(r"[=+\-@\t\r]")
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+LISTED = 10  # labels that a sentence names
 
 
 def label_key(value: object) -> str:
-    """One spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
+    """Return one spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
     text = str(value).strip()
     try:
         number = float(text)
@@ -20,7 +20,7 @@ def label_key(value: object) -> str:
 
 
 def number_of(key: str) -> float | None:
-    """The finite number that a label is, if it is one."""
+    """Return the finite number that a label is, or None."""
     try:
         number = float(key)
     except ValueError:
@@ -29,17 +29,23 @@ def number_of(key: str) -> float | None:
 
 
 def as_label(key: str) -> int | str:
-    """A label as the catalog lists it: whole numbers as numbers."""
+    """Return a label as the catalog lists it: whole numbers as numbers."""
     number = number_of(key)
     return int(key) if number is not None and number.is_integer() else key
 
 
-def formula_among(labels: Iterable[object]) -> str | None:
-    """What is wrong, where a spreadsheet that opens a CSV file would compute one of the labels."""
-    for label in labels:
-        if FORMULA.match(str(label)):
-            return (
-                f"label {quoted(label)} would be a formula in a spreadsheet: let it begin with a "
-                "letter or a digit"
-            )
-    return None
+def list_labels(labels: Sequence[int | str]) -> str:
+    """Return the first `LISTED` labels for a sentence, with an ellipsis if there are more."""
+    return ", ".join(map(str, labels[:LISTED])) + (", …" if len(labels) > LISTED else "")
+
+
+def escape_formula(cell: str) -> str:
+    """Return a CSV cell that a spreadsheet shows as text instead of computing it.
+
+    A cell that begins with =, +, -, @, a tab or a carriage return gets a leading apostrophe, except
+    a plain number such as -1.5. This is the rule of OWASP's page on CSV injection
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    if FORMULA_START.match(cell) and not PLAIN_NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell

@@ -1,4 +1,4 @@
-"""Read a table piece by piece: CSV, TSV, JSON Lines or Parquet, none of which is trusted."""
+"""Read tables in chunks: CSV, TSV, JSON Lines or Parquet. No file is trusted to be well formed."""
 
 import gzip
 import io
@@ -17,46 +17,48 @@ import pandas as pd
 import pyarrow as pa
 
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.files import is_html
+from ordinal.common.files import ROWS_PER_CHUNK, is_html
 from ordinal.common.parquet import open_parquet
 
-PIECE = 10_000  # rows in memory at once
-GROWTH = 100  # times its own size: what a packed file may unpack to,
-FREE_GROWTH = 64 << 20  # or this many bytes, if that is more
 KINDS = ("csv", "tsv", "jsonl", "parquet")
 SEPARATED = {
     "csv": " (the columns of a .csv are separated by commas)",
     "tsv": " (the columns of a .tsv are separated by tabs)",
 }
+# A compressed file may unpack to MAX_GROWTH times its size, but at least to FREE_GROWTH bytes.
+MAX_GROWTH = 100
+FREE_GROWTH = 64 << 20
 
 
 def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator[pd.DataFrame]:
-    """Read CSV, TSV, JSON Lines (all also .gz, .zip) or Parquet in pieces of at most `PIECE` rows.
+    """Yield a table in chunks of at most `ROWS_PER_CHUNK` rows.
 
-    None stands for all columns. Errors call the file `name`, since `path` may be a temporary one.
+    Args:
+        path: CSV, TSV or JSON Lines, each also compressed (.gz, .zip), or Parquet.
+        columns: The columns to return, in this order; None returns all.
+        name: The name of the file in error messages, since `path` may be a temporary file.
 
     Raises:
-        UserError: the file can't be read as its name says, lacks one of `columns`, or has it twice.
+        UserError: the file can't be read as its name says, or one of `columns` is missing or there
+            more than once.
     """
     kind = kind_of(path)
     if kind not in KINDS:
-        raise UserError(
-            f"{name}: not a kind of file that is read: use .csv, .tsv, .jsonl or .parquet"
-        )
+        raise UserError(f"{name}: unknown kind of file: use .csv, .tsv, .jsonl or .parquet")
     if is_html(path):
-        raise UserError(f"{name} is an HTML page, not a table: save the file itself, not its page")
+        raise UserError(f"{name} is an HTML page, not a table: download the file itself")
     try:
-        for piece in _pieces(path, kind):
-            _check_columns(list(piece.columns), columns or (), kind, name)
-            yield piece if columns is None else piece[list(columns)]
+        for chunk in _chunks(path, kind, name):
+            _check_columns(list(chunk.columns), columns or (), kind, name)
+            yield chunk if columns is None else chunk[list(columns)]
     except UnicodeDecodeError:
         line = _first_not_utf8(path)
-        raise UserError(f"{name}: line {line} is not UTF-8: save the file as UTF-8") from None
+        raise UserError(f"{name}, line {line}: not UTF-8: save the file as UTF-8") from None
     except (
         ValueError,
         OSError,
         EOFError,
-        NotImplementedError,  # a way of packing that zipfile doesn't know
+        NotImplementedError,  # a compression method that zipfile doesn't know
         lzma.LZMAError,
         zipfile.BadZipFile,
         zlib.error,
@@ -66,7 +68,7 @@ def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator
 
 
 def kind_of(path: Path) -> str:
-    """The ending of a table's name, packed or not; the kinds that are read are `KINDS`."""
+    """Return the ending of a table's name without .gz or .zip; see `KINDS`."""
     return path.name.lower().removesuffix(".gz").removesuffix(".zip").rpartition(".")[2]
 
 
@@ -77,54 +79,56 @@ def _check_columns(has: list[object], wanted: Sequence[str], kind: str, name: st
             hint = SEPARATED.get(kind, "") if len(has) == 1 else ""
             raise UserError(f"{name}: no column {quoted(column)}; it has {names}{hint}")
         if has.count(column) > 1:
-            raise UserError(f"{name}: {has.count(column)} columns are called {quoted(column)}")
+            raise UserError(
+                f"{name}: {has.count(column)} columns are named {quoted(column)}: rename one"
+            )
 
 
-def _pieces(path: Path, kind: str) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, kind: str, name: str) -> Iterator[pd.DataFrame]:
     if kind == "parquet":
         yield from _parquet(path)
     else:
         with _opened(path) as file:
-            yield from _json_lines(file) if kind == "jsonl" else _delimited(file, kind)
+            yield from _json_lines(file, name) if kind == "jsonl" else _delimited(file, kind)
 
 
 def _parquet(path: Path) -> Iterator[pd.DataFrame]:
     table = open_parquet(path)
     groups = (table.metadata.row_group(index) for index in range(table.num_row_groups))
     _check_growth(path, sum(group.total_byte_size for group in groups))
-    for batch in table.iter_batches(PIECE):
-        batch.validate(full=True)  # that text is UTF-8, too
+    for batch in table.iter_batches(ROWS_PER_CHUNK):
+        batch.validate(full=True)  # also checks that texts are UTF-8
         yield batch.to_pandas(ignore_metadata=True)
 
 
 def _delimited(file: IO[bytes], kind: str) -> Iterator[pd.DataFrame]:
-    # Everything as text: a review "NA" or "1.0" is a text, and labels are compared by value. The
-    # header is read as a row: from a header, pandas takes a row that is longer for one with a
-    # name, and a column that is there twice for two.
-    pieces = pd.read_csv(
+    # Every cell is read as text, since "NA" and "1.0" are valid reviews. The header is read as a
+    # row: given a header, pandas takes the first cell of a longer row for an index, and renames a
+    # column that is there twice.
+    chunks = pd.read_csv(
         file,
         sep="\t" if kind == "tsv" else ",",
         header=None,
         dtype=str,
         keep_default_na=False,
         encoding="utf-8-sig",
-        chunksize=PIECE,
+        chunksize=ROWS_PER_CHUNK,
         skip_blank_lines=False,
     )
     header = None
-    for piece in pieces:
-        rows = piece if header else piece.iloc[1:]
-        header = header or piece.iloc[0].tolist()
+    for chunk in chunks:
+        rows = chunk if header else chunk.iloc[1:]
+        header = header or chunk.iloc[0].tolist()
         yield rows.set_axis(header, axis=1)
 
 
-def _json_lines(file: IO[bytes]) -> Iterator[pd.DataFrame]:
-    rows = _json_rows(file)
-    while piece := list(islice(rows, PIECE)):
-        yield pd.DataFrame(piece, dtype=object)
+def _json_lines(file: IO[bytes], name: str) -> Iterator[pd.DataFrame]:
+    rows = _json_rows(file, name)
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+        yield pd.DataFrame(chunk, dtype=object)
 
 
-def _json_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _json_rows(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(file, 1):
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         if not text.strip():
@@ -132,60 +136,65 @@ def _json_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(text, object_pairs_hook=_object)
         except RecursionError:
-            raise ValueError(f"line {number} is nested too deeply") from None
+            raise UserError(f"{name}, line {number}: JSON nested too deeply") from None
+        except json.JSONDecodeError as error:
+            reason = f"{error.msg}, column {error.colno}"
+            raise UserError(f"{name}, line {number}: not valid JSON ({reason})") from None
         except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
+            raise UserError(f"{name}, line {number}: {error}") from None
         if not isinstance(row, dict):
-            raise ValueError(f"line {number} is not an object in braces")
+            raise UserError(f"{name}, line {number}: not an object in braces")
         yield row
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("a key stands there twice")
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"duplicate key {quoted(key)}")
+        content[key] = value
     return content
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked."""
+    """Yield the content of a file, decompressed."""
     kind = path.suffix.lower()
     if kind == ".gz":
-        with gzip.open(path) as packed:
-            yield io.BufferedReader(_Watched(packed, path))
+        with gzip.open(path) as unpacked:
+            yield io.BufferedReader(_Limited(unpacked, path))
     elif kind == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(_only_file(archive)) as packed:
-            yield io.BufferedReader(_Watched(packed, path))
+        with zipfile.ZipFile(path) as archive, archive.open(_only_file(archive)) as unpacked:
+            yield io.BufferedReader(_Limited(unpacked, path))
     else:
         with path.open("rb") as file:
             yield file
 
 
-class _Watched(io.RawIOBase):
-    """What a packed file unpacks to; a ValueError once that is too much."""
+class _Limited(io.RawIOBase):
+    """The content of a compressed file; raises a ValueError once it is too large."""
 
-    def __init__(self, packed: io.BufferedIOBase | IO[bytes], path: Path) -> None:
-        self.packed = packed
+    def __init__(self, unpacked: io.BufferedIOBase | IO[bytes], path: Path) -> None:
+        self.unpacked = unpacked
         self.path = path
-        self.unpacked = 0
+        self.size = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        block = self.packed.read(len(buffer))
+        block = self.unpacked.read(len(buffer))
         buffer[: len(block)] = block
-        self.unpacked += len(block)
-        _check_growth(self.path, self.unpacked)
+        self.size += len(block)
+        _check_growth(self.path, self.size)
         return len(block)
 
 
 def _check_growth(path: Path, unpacked: int) -> None:
-    if unpacked > max(FREE_GROWTH, GROWTH * path.stat().st_size):
+    if unpacked > max(FREE_GROWTH, MAX_GROWTH * path.stat().st_size):
         raise ValueError(
-            f"it unpacks to more than {GROWTH} times its size (and {FREE_GROWTH >> 20} MB), "
-            "as a bomb does: unpack it first if that is meant"
+            f"it unpacks to more than {MAX_GROWTH} times its size and {FREE_GROWTH >> 20} MB, "
+            "like a decompression bomb: unpack it first if this is intended"
         )
 
 
@@ -196,17 +205,17 @@ def _only_file(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
         if not file.is_dir() and not file.filename.startswith("__MACOSX/")
     ]
     if len(files) != 1:
-        raise ValueError(f"it holds {len(files)} files: pack one table alone")
+        raise ValueError(f"it contains {len(files)} files: put exactly one table in it")
     path = PurePosixPath(files[0].filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"it holds {quoted(path)}, which leaves its folder")
+        raise ValueError(f"it contains {quoted(path)}, a path outside its folder")
     if files[0].flag_bits & 1:
         raise ValueError("it is encrypted: unpack it first")
     return files[0]
 
 
 def _first_not_utf8(path: Path) -> int:
-    """The number of the first line that is not UTF-8, or of the one after the last."""
+    """Return the number of the first line that is not UTF-8, or the number after the last line."""
     number = 1
     with _opened(path) as file, suppress(UnicodeDecodeError):
         for line in file:
@@ -216,16 +225,16 @@ def _first_not_utf8(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file can't be read, in the words of a library where they are clear."""
+    """Return why a file can't be read, in a library's words unless they are unclear."""
     reason = str(error).partition("\n")[0].rstrip(". ") or type(error).__name__
     if isinstance(error, pd.errors.EmptyDataError):
         return "it is empty"
-    # pandas counts records, with the header: here from 0, there from 1.
+    # pandas counts the header as a row. The first message counts from 0, the second from 1.
     if found := re.search(r"EOF inside string starting at row (\d+)", reason):
-        return f"in row {found[1]} (the header not counted) a quotation mark is opened, not closed"
+        return f"row {found[1]} (not counting the header) has a quotation mark that is never closed"
     if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason):
         return (
-            f"row {int(found[2]) - 1} (the header not counted) has {found[3]} columns, the header "
-            f"{found[1]}: put a text with a separator in it in quotation marks"
+            f"row {int(found[2]) - 1} (not counting the header) has {found[3]} columns, the header "
+            f"has {found[1]}: put texts that contain the separator in quotation marks"
         )
     return reason

@@ -1,16 +1,16 @@
-"""Guesses about a table: which columns hold the text and the labels, and the labels' order."""
+"""Guesses about a table: its text column, its label column, and the order of the labels."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, number_of
-from ordinal.data.reviews import is_blank
+from ordinal.data.rows import is_blank
 
-MAX_GUESSED = 20  # a column of more different values is not taken for the labels
+MAX_GUESSED = 20  # a column with more different values is not guessed to be the label column
 
 # fmt: off
 LABEL_NAMES = frozenset({
@@ -35,19 +35,27 @@ SCALES = (
     ("small", "medium", "large"),
     ("beginner", "elementary", "intermediate", "advanced", "expert"),
     ("a1", "a2", "b1", "b2", "c1", "c2"),
+    ("---", "--", "-", "0", "+", "++", "+++"),
 )
-"""Words whose order goes without saying, from lowest to highest."""
+"""Labels whose order is common knowledge, from lowest to highest."""
 
 
 def guess_columns(
     sample: pd.DataFrame, text: str | None, label: str | None, path: Path
 ) -> list[str]:
-    """The text column, the label column, and other columns that would do for the label.
+    """Return the text column, the label column, and other columns that could hold the labels.
 
-    Text is what is longest on average; labels are few, named as labels are, and of a known order.
+    The text column has the longest texts on average. A label column has few different values; best
+    are a name such as "rating" and labels whose order is known.
+
+    Args:
+        sample: The first rows of the table.
+        text: The text column, or None to guess it.
+        label: The label column, or None to guess it.
+        path: The file, for error messages.
 
     Raises:
-        UserError: in the first rows of `path` no column will do, or the named one is missing.
+        UserError: a given column is missing, or no column fits.
     """
     for given in (text, label):
         if given is not None and given not in sample.columns:
@@ -59,38 +67,51 @@ def guess_columns(
         if isinstance(name, str) and values.map(pd.api.types.is_scalar).all()
     }
     if text is None:
-        lengths = {
-            name: sum(len(value) for value in values if not is_blank(value))
-            for name, values in columns.items()
-            if name != label and all(isinstance(value, str) or is_blank(value) for value in values)
-        }
-        if not any(lengths.values()):
-            raise UserError(f"{path}: no column holds text: name one with --text")
-        text = max(lengths, key=lambda name: lengths[name])
+        text = _guess_text({name: columns[name] for name in columns if name != label}, path)
     if label is not None:
         return [text, label]
-    fit: dict[str, tuple[bool, bool, int, int]] = {}
-    for name, values in columns.items():
-        keys = [label_key(value) for value in values if not is_blank(value)]
+    return [text, *_guess_label({name: columns[name] for name in columns if name != text}, path)]
+
+
+def _guess_text(columns: Mapping[str, Sequence[object]], path: Path) -> str:
+    lengths = {
+        name: sum(len(str(cell)) for cell in cells if not is_blank(cell))
+        for name, cells in columns.items()
+        if all(isinstance(cell, str) or is_blank(cell) for cell in cells)
+    }
+    if not any(lengths.values()):
+        raise UserError(f"{path}: no column holds text: name one with --text")
+    return max(lengths, key=lambda name: lengths[name])
+
+
+def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[str]:
+    """Return the columns that could hold the labels, the likeliest first."""
+    ranks: dict[str, tuple[bool, bool, int, int]] = {}
+    for name, cells in columns.items():
+        keys = [label_key(cell) for cell in cells if not is_blank(cell)]
         classes = set(keys)
-        if name != text and 2 <= len(classes) <= min(MAX_GUESSED, len(keys) / 2):
-            other = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
-            fit[name] = (other, order_of(classes) is None, -len(keys), len(classes))
-    if not fit:
+        if 2 <= len(classes) <= min(MAX_GUESSED, len(keys) / 2):
+            other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
+            ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))
+    if not ranks:
         raise UserError(
-            f"{path}: no column has 2 to {MAX_GUESSED} different values, as labels would: "
-            "name the column of the labels with --label"
+            f"{path}: no column looks like labels (2 to {MAX_GUESSED} different values): name the "
+            "column of the labels with --label"
         )
-    return [text, *sorted(fit, key=lambda name: fit[name])]
+    return sorted(ranks, key=lambda name: ranks[name])
 
 
 def order_of(classes: Collection[str]) -> list[int | str] | None:
-    """Numbers ascending, or words as one of `SCALES` has them; None if the order is not known."""
+    """Return labels in ascending order, or None if it is not known.
+
+    The order is known of numbers, and of labels that are all in one of `SCALES`.
+    """
     numbers = {key: number for key in classes if (number := number_of(key)) is not None}
     if len(numbers) == len(classes):
         return [as_label(key) for key in sorted(numbers, key=lambda key: numbers[key])]
-    words = {" ".join(re.split(r"[\s_-]+", key.casefold())): key for key in classes}
+    # "very-good" and "Very_Good" are "very good", but "--" and "-" stay two labels.
+    words = {re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", key.casefold()): key for key in classes}
     for scale in SCALES:
         if len(words) == len(classes) and words.keys() <= set(scale):
-            return [words[word] for word in scale if word in words]
+            return [as_label(words[word]) for word in scale if word in words]
     return None

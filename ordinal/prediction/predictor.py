@@ -7,9 +7,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ordinal.common.errors import UserError
-from ordinal.common.labels import formula_among
 from ordinal.common.types import Decoding, Probabilities
-from ordinal.data.reviews import unreadable
+from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode, undecided
@@ -45,11 +44,6 @@ class Predictor:
     """How often the interval of labels shall hold the true one, in texts like the validation's."""
     precise: Network | None = None
     """The same network in full precision, for the texts whose label might hang on it."""
-
-    def __post_init__(self) -> None:
-        # The model may be anybody's, and its labels end up in tables.
-        if wrong := formula_among(self.labels):
-            raise UserError(wrong)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction for each text, in their order; no texts, no predictions.

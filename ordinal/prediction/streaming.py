@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import DIGITS, atomic_file
-from ordinal.data.reviews import unreadable
+from ordinal.data.rows import unreadable
 from ordinal.data.tables import read_table
 from ordinal.prediction.predictor import Prediction, Predictor
 

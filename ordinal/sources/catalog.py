@@ -17,7 +17,7 @@ from pydantic import (
 
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
-from ordinal.common.labels import formula_among, label_key
+from ordinal.common.labels import label_key
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -64,8 +64,6 @@ class DataSet(_Entry):
             raise ValueError(f"source {quoted(unnamed[0])} names no file")
         if len({label_key(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels names a class twice")
-        if wrong := formula_among(self.labels):
-            raise ValueError(wrong)
         if self.text == self.label:
             raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
         return self

@@ -1,4 +1,4 @@
-"""Reading reviews: every kind of file alike, and a clear word on what is wrong where."""
+"""Reading and checking reviews: all kinds of files, and errors that name the row."""
 
 import json
 from pathlib import Path
@@ -49,6 +49,15 @@ def test_labels_are_matched_by_value_and_may_be_words(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [2, 0, 1]
 
 
+def test_signs_are_labels(tmp_path: Path) -> None:
+    signs = ["--", "-", 0, "+", "++"]
+    path = tmp_path / "r.csv"
+    path.write_text("review,stars\n" + "".join(f"{row},{sign}\n" for row, sign in enumerate(signs)))
+    counts = convert(path, tmp_path / "out.parquet", signs)
+    assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [0, 1, 2, 3, 4]
+    assert counts["rows_per_label"] == {"--": 1, "-": 1, "0": 1, "+": 1, "++": 1}
+
+
 def test_rows_with_neither_text_nor_label_are_dropped_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text("review,stars\nfine,4\n,\n  ,\nbad,1\n")
@@ -62,20 +71,26 @@ def test_rows_with_neither_text_nor_label_are_dropped_and_counted(tmp_path: Path
     [
         (
             "review,stars\nfine,4\n  ,3\n",
-            "row 2 (the header not counted): column 'review' has no text",
+            "row 2 (not counting the header): column 'review' has no text",
         ),
-        ("review,stars\nfine,4\nbad,\n", "row 2 (the header not counted): column 'stars' is empty"),
-        ("review,stars\nfine,6\n", "'6' is not a known label; known are 1, 2, 3, 4, 5"),
+        (
+            "review,stars\nfine,4\nbad,\n",
+            "row 2 (not counting the header): column 'stars': the label is empty",
+        ),
+        (
+            "review,stars\nfine,6\n",
+            "column 'stars': '6' is not a known label; known are 1, 2, 3, 4, 5",
+        ),
         ("review,stars\nfine,4.5\n", "'4.5' is not a known label"),
         ("text,stars\nfine,4\n", "no column 'review'; it has 'text', 'stars'"),
         ("", "can't be read as csv: it is empty"),
         (
             'review,stars\nfine,4\n"two\nlines",4\n"never closed,4\n',
-            "in row 3 (the header not counted) a quotation mark is opened, not closed",
+            "row 3 (not counting the header) has a quotation mark that is never closed",
         ),
         (
             'review,stars\nfine,4\n"two\nlines",4\nfine, thanks,4\n',
-            "row 3 (the header not counted) has 3 columns, the header 2",
+            "row 3 (not counting the header) has 3 columns, the header has 2",
         ),
     ],
 )
@@ -86,6 +101,24 @@ def test_bad_rows_are_named(content: str, message: str, tmp_path: Path) -> None:
         convert(path, tmp_path / "out.parquet", STARS)
     assert message in str(raised.value)
     assert "r.csv" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"review": "a", "stars": 1, "stars": 1}', "duplicate key 'stars'"),
+        ('{"review": "a', "not valid JSON (Unterminated string starting at, column 12)"),
+        ("[" * 99_999, "JSON nested too deeply"),
+        ('["a", 1]', "not an object in braces"),
+        ("\xff", "not UTF-8: save the file as UTF-8"),
+    ],
+)
+def test_a_bad_line_of_json_is_named(line: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b'{"review": "fine", "stars": 4}\n\n' + line.encode("latin-1"))
+    with pytest.raises(UserError) as raised:
+        convert(path, tmp_path / "out.parquet", STARS)
+    assert str(raised.value) == f"r.jsonl, line 3: {message}"
 
 
 @pytest.mark.parametrize(

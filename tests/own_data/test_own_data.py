@@ -13,7 +13,8 @@ from ordinal.evaluation.predictions import refuse_other_rows
 from ordinal.experiments.queue import _refuse_changes
 from ordinal.own_data.catalog_entry import add_entry, refuse_name
 from ordinal.own_data.guess import order_of
-from ordinal.own_data.inspection import inspect, propose
+from ordinal.own_data.inspection import inspect
+from ordinal.own_data.proposal import propose
 from ordinal.sources.catalog import load_catalog
 from ordinal.tokenization.tokenizer import load_tokenizer
 from stages import download, split

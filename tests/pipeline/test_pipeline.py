@@ -227,7 +227,7 @@ def test_a_bad_row_stops_the_pipeline_by_name(line: str, message: str, small_pro
     run = run_in(small_project, "dvc", "repro", "download")
     assert run.returncode != 0
     assert message in run.stderr
-    assert "row 121 (the header not counted)" in run.stderr
+    assert "row 121 (not counting the header)" in run.stderr
     assert "Traceback" not in run.stderr
     assert not (small_project / "data/raw").exists()
 

@@ -1,0 +1,161 @@
+"""The command `ordinal new-data`."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from ordinal.common.files import sha256
+from ordinal.sources.catalog import DataSet, load_catalog
+from tests.conftest import ROOT, environment, run_in, set_params
+from tests.own_data.tickets import GRADES, tickets, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The parts of a project that the command reads."""
+    (tmp_path / "data/own").mkdir(parents=True)
+    (tmp_path / "data/catalog.yaml").write_bytes((ROOT / "data/catalog.yaml").read_bytes())
+    write(tickets(), tmp_path / "data/own/tickets.csv")
+    return tmp_path
+
+
+COMMAND = ("ordinal", "new-data", "data/own/tickets.csv")
+
+
+def test_without_a_terminal_it_shows_and_does_not_write(folder: Path) -> None:
+    before = (folder / "data/catalog.yaml").read_bytes()
+    run = run_in(folder, *COMMAND)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == "Not written: no terminal to ask at. To write it, add --yes.\n"
+    assert (folder / "data/catalog.yaml").read_bytes() == before
+    shown = yaml.safe_load(run.stdout.split("For data/catalog.yaml:")[1])
+    assert DataSet.model_validate(shown["tickets"]).labels == list(GRADES)
+    table = [line.split() for line in run.stdout.splitlines() if line.startswith("│")]
+    assert [row[1] for row in table] == list(GRADES)
+    assert {row[3] for row in table} == {"40"}
+
+
+def test_yes_writes_an_entry_by_which_the_file_is_read(project: Path) -> None:
+    write(tickets(), project / "data/own/tickets.csv")
+    stated = ("--licence", "CC0-1.0", "--origin", "a test", "--synthetic")
+    command = (*COMMAND, *stated, "--name", "mine", "--yes")
+    run = run_in(project, *command)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.endswith("Written. To train on it: dvc exp run -S data.name=mine\n")
+    set_params(project, {"data.name": "mine"})
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 0, download.stderr
+    facts = json.loads((project / "data/raw/facts.json").read_text())
+    assert facts["labels"] == list(GRADES)
+    assert facts["synthetic"] is True
+    assert facts["dropped"] == {"blank rows": 1}
+    assert pq.read_table(project / "data/raw/reviews.parquet").num_rows == 160
+    again = run_in(project, *command)
+    assert again.returncode == 1
+    assert "data/catalog.yaml already has 'mine'" in again.stderr
+
+
+@pytest.mark.parametrize(("answer", "written"), [("y", True), ("n", False), ("", False)])
+def test_on_a_terminal_it_asks_before_it_writes(answer: str, written: bool, folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    run = subprocess.run(
+        COMMAND,
+        cwd=folder,
+        env=environment(),
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert run.returncode == 0, run.stderr
+    assert "Add it to data/catalog.yaml?" in run.stdout
+    assert ("tickets" in load_catalog(folder / "data/catalog.yaml").data) is written
+
+
+def test_a_file_that_lies_elsewhere_is_to_be_copied_to_where_dvc_watches(folder: Path) -> None:
+    inside = run_in(folder, *COMMAND)
+    assert "where DVC watches it" not in inside.stdout
+    (folder / "my data").mkdir()
+    (folder / "data/own/tickets.csv").rename(folder / "my data/tickets.csv")
+    run = run_in(folder, "ordinal", "new-data", "my data/tickets.csv", "--yes")
+    assert run.returncode == 0, run.stderr
+    assert "  cp 'my data/tickets.csv' data/own/\n" in run.stdout
+    entry = load_catalog(folder / "data/catalog.yaml").data["tickets"]
+    assert entry.sources == ["data/own/tickets.csv"]
+    assert entry.checksum == f"sha256:{sha256(folder / 'my data/tickets.csv')}"
+
+
+def test_a_file_in_a_folder_of_data_own_is_named_with_its_folder(folder: Path) -> None:
+    (folder / "data/own/2024").mkdir()
+    (folder / "data/own/tickets.csv").rename(folder / "data/own/2024/tickets.csv")
+    path = folder / "data/own/2024/tickets.csv"  # absolute: the entry is not
+    run = run_in(folder, "ordinal", "new-data", str(path), "--yes")
+    assert run.returncode == 0, run.stderr
+    assert load_catalog(folder / "data/catalog.yaml").data["tickets"].sources == [
+        "data/own/2024/tickets.csv"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.csv",), "nowhere.csv: No such file or directory"),
+        (("data/own/tickets.csv", "--labels", "low,high"), "also has 'medium' (40 rows)"),
+        (("data/own/tickets.csv", "--name", "demo"), "already has 'demo'"),
+        (("data/own/tickets.xlsx",), "unknown kind of file"),
+    ],
+)
+def test_a_mistake_gets_one_clear_sentence_and_nothing_is_written(
+    arguments: tuple[str, ...], message: str, folder: Path
+) -> None:
+    before = (folder / "data/catalog.yaml").read_bytes()
+    run = run_in(folder, "ordinal", "new-data", *arguments, "--yes")
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+    assert (folder / "data/catalog.yaml").read_bytes() == before
+
+
+def test_elsewhere_than_in_the_projects_root_it_says_so(folder: Path) -> None:
+    run = run_in(folder / "data", "ordinal", "new-data", "own/tickets.csv")
+    assert run.returncode == 1
+    assert run.stderr == ("error: data/catalog.yaml is missing: run this from the project's root\n")
+
+
+def test_a_label_that_looks_like_markup_is_shown_as_it_is(folder: Path) -> None:
+    table = tickets().replace({"urgency": {"low": "[red]low[/]"}})
+    path = write(table, folder / "data/own/marked.csv")
+    labels = "[red]low[/],medium,high,critical"
+    run = run_in(folder, "ordinal", "new-data", str(path), "--labels", labels)
+    assert run.returncode == 0, run.stderr
+    assert "│ [red]low[/] │   40 │ 25.0% │" in run.stdout
+
+
+def test_labels_that_look_like_options_can_be_given(folder: Path) -> None:
+    signs = dict(zip(GRADES, ("--", "-", "+", "++"), strict=True))
+    write(tickets().replace({"urgency": signs}), folder / "data/own/tickets.csv")
+    run = run_in(folder, *COMMAND, "--labels", "--,-,+,++", "--yes")
+    assert run.returncode == 0, run.stderr
+    entry = load_catalog(folder / "data/catalog.yaml").data["tickets"]
+    assert entry.labels == ["--", "-", "+", "++"]
+
+
+def test_it_does_not_wait_for_torch(folder: Path) -> None:
+    code = (
+        "import sys; from ordinal.cli import app; "
+        "app(['new-data', 'data/own/tickets.csv'], standalone_mode=False); "
+        "assert not {'torch', 'transformers', 'datasets', 'dvc'} & sys.modules.keys()"
+    )
+    run = run_in(folder, sys.executable, "-c", code)
+    assert run.returncode == 0, run.stderr
