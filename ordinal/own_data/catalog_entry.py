@@ -1,4 +1,4 @@
-"""An entry of the catalog as text: its name, how it is written, and its place in the file."""
+"""Name an entry of the catalog, write it as YAML, and add it to the file."""
 
 import re
 import textwrap
@@ -6,6 +6,8 @@ import unicodedata
 from pathlib import Path
 
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file
@@ -13,7 +15,7 @@ from ordinal.sources.catalog import DataSet, load_catalog
 
 
 def name_for(path: Path) -> str:
-    """A name for the file's entry, of letters, digits, - and _."""
+    """Return a name for the file's entry, made of letters, digits, - and _."""
     stem = re.sub(r"(\.(csv|tsv|jsonl|parquet|gz|zip))+$", "", path.name.lower())
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
@@ -21,28 +23,29 @@ def name_for(path: Path) -> str:
 
 
 def refuse_name(name: str, catalog: Path) -> None:
-    """Pass if `name` is free in a catalog, and one that DVC's command line reads as it stands.
+    """Pass if a new entry can have this name.
 
     Raises:
-        UserError: it is neither, or the catalog is not valid.
+        UserError: DVC's command line would not read `name` as this text, the catalog already has
+            it, or the catalog is not valid.
     """
     if not _is_name(name):
         raise UserError(f"--name {name}: use a letter, then letters, digits, - and _")
     if name in load_catalog(catalog).data:
         raise UserError(
-            f"{catalog} already has '{name}': give another name with --name or, if the file of "
-            "that entry has changed, put its new checksum there (`sha256sum` tells it)"
+            f"{catalog} already has '{name}': choose another name with --name, or, if the file of "
+            "this entry has changed, update its checksum (`sha256sum FILE` prints it)"
         )
 
 
 def _is_name(name: str) -> bool:
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name)
-    # YAML reads some words as something else ("on" is true), DVC's command line two more.
+    # YAML reads some words as other values ("on" is true), and DVC's command line two more.
     return bool(plain) and yaml.safe_load(name) == name and name.lower() not in ("inf", "nan")
 
 
 def entry_yaml(name: str, entry: DataSet) -> str:
-    """The entry as data/catalog.yaml has it, not indented."""
+    """Return the entry in the style of data/catalog.yaml, not indented."""
     content = entry.model_dump(exclude_defaults=True)
     content |= {key: content.pop(key) for key in ("licence", "origin")}
     return yaml.safe_dump(
@@ -51,39 +54,37 @@ def entry_yaml(name: str, entry: DataSet) -> str:
 
 
 def add_entry(path: Path, name: str, entry: DataSet) -> None:
-    """Write an entry at the end of a catalog's `data` section; all else stays as it is.
+    """Write an entry at the top of a catalog's `data` section. All other lines stay as they are.
 
     Raises:
-        UserError: the catalog is not valid, already has the name, or is written in a way that
-            leaves no place for an entry.
+        UserError: the catalog is not valid, already has the name, or its `data` section is not
+            written as a block with one entry per line.
     """
     refuse_name(name, path)
     before = load_catalog(path).data
-    text = path.read_bytes().decode()
-    place, indent = _end_of_data(text)
-    block = textwrap.indent(entry_yaml(name, entry), " " * indent)
-    head = text[:place] if text[:place].endswith("\n") else f"{text[:place]}\n"
     with atomic_file(path) as draft:
-        draft.write_bytes(f"{head}{block}{text[place:]}".encode())
         try:
+            draft.write_bytes(_insert(path.read_bytes().decode(), entry_yaml(name, entry)).encode())
             added = load_catalog(draft).data == before | {name: entry}
-        except UserError:
+        except (UserError, YAMLError):
             added = False
         if not added:
             raise UserError(
-                f"{path}: no entry can be added to the data section as it is written: add this "
-                "one by hand"
+                f"{path}: the layout of its data section leaves no place for an entry: add the "
+                "entry by hand"
             )
 
 
-def _end_of_data(text: str) -> tuple[int, int]:
-    """Where the line after the last entry begins, and by how many spaces entries are indented."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)
-    last = section = next(value for key, value in root.value if key.value == "data")
-    # Down to what is written last: a block itself ends only where the next one begins.
-    while isinstance(last, yaml.CollectionNode) and last.value and not last.flow_style:
-        last = last.value[-1][1] if isinstance(last, yaml.MappingNode) else last.value[-1]
-    newline = text.find("\n", last.end_mark.index - 1)
-    indent = section.value[0][0].start_mark.column if section.value else 0
-    return (newline + 1 or len(text)), indent
+def _insert(catalog: str, entry: str) -> str:
+    """Return the text of a catalog with an entry in the line below `data:`.
+
+    The lines are inserted as text, since a round trip through ruamel.yaml would change others: it
+    joins values that run over several lines, and indents lists and blocks in one way only.
+    """
+    root = YAML().load(catalog)
+    line, _ = root.lc.key("data")
+    indent = " " * root["data"].lc.col
+    lines = catalog.split("\n")
+    return "\n".join(
+        [*lines[: line + 1], textwrap.indent(entry, indent).rstrip("\n"), *lines[line + 1 :]]
+    )
