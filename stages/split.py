@@ -1,5 +1,6 @@
-"""Split the reviews into train, validation and test, and count the duplicates that cross."""
+"""Split the reviews into train, validation and test, and count duplicates across the parts."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -8,48 +9,73 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordinal.common.errors import UserError, report_user_errors
-from ordinal.common.files import atomic_folder, write_json
+from ordinal.common.files import ROWS_PER_CHUNK, atomic_folder, write_json
 from ordinal.common.params import Split
 from ordinal.common.parquet import open_parquet
-from ordinal.common.paths import PARTS
-from ordinal.data.split import count_leaks, fingerprints, hash_split, shuffle_split
+from ordinal.common.paths import PARTS, REVIEWS, SPLIT, SPLIT_COUNTS
+from ordinal.data.split import (
+    Parts,
+    Prints,
+    count_leaks,
+    fingerprints,
+    hash_split,
+    shuffle_split,
+)
 
-PIECE = 10_000  # rows in memory at once
-NEEDED = {"train": 1, "validation": 1, "test": 2}  # rows; one alone has no interval
+MIN_ROWS = {"train": 1, "validation": 1, "test": 2}  # a single test row has no interval
 
 
 def main() -> None:
     params = Split.load()
-    shares = (params.train, params.validation, params.test)
-    reviews = open_parquet(Path("data/raw/reviews.parquet"))
-    texts = (piece["text"].to_pylist() for piece in reviews.iter_batches(PIECE, columns=["text"]))
-    prints = np.concatenate([fingerprints(piece) for piece in texts])
-    if params.method == "hash":
-        parts = hash_split(prints, shares, params.seed)
-    else:
-        parts = shuffle_split(len(prints), shares, params.seed)
+    reviews = open_parquet(REVIEWS)
+    prints = fingerprints(
+        text
+        for chunk in reviews.iter_batches(ROWS_PER_CHUNK, columns=["text"])
+        for text in chunk["text"].to_pylist()
+    )
+    parts = assign_parts(params, prints)
     sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
-    if short := [f"{size} for {part}" for part, size in sizes.items() if size < NEEDED[part]]:
+    refuse_small_parts(sizes)
+    with atomic_folder(SPLIT) as out:
+        write_parts(reviews, parts, out)
+    leaks = count_leaks(prints, parts)
+    write_json(SPLIT_COUNTS, {"rows": sizes, "duplicates_of_earlier_parts": leaks})
+    print(f"split: {sizes}; rows whose text is also in an earlier part: {leaks}")
+
+
+def assign_parts(params: Split, prints: Prints) -> Parts:
+    shares = (params.train, params.validation, params.test)
+    if params.method == "hash":
+        return hash_split(prints, shares, params.seed)
+    return shuffle_split(len(prints), shares, params.seed)
+
+
+def refuse_small_parts(sizes: Mapping[str, int]) -> None:
+    small = [f"{size} for {part}" for part, size in sizes.items() if size < MIN_ROWS[part]]
+    if small:
         raise UserError(
-            f"of {len(prints)} reviews this split leaves {' and '.join(short)}: add other reviews, "
-            "or change split in params.yaml"
+            f"the split of {sum(sizes.values())} reviews leaves {' and '.join(small)}: add more "
+            "reviews, or change the section split in params.yaml"
         )
 
+
+def write_parts(reviews: pq.ParquetFile, parts: Parts, out: Path) -> None:
+    """Write each part as Parquet: `row` (the row number in the reviews), `text` and `label`."""
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
-    with atomic_folder(Path("data/split")) as out, ExitStack() as stack:
-        paths = [out / f"{part}.parquet" for part in PARTS]
-        files = [pq.ParquetWriter(path, schema, compression="zstd") for path in paths]
-        writers = [stack.enter_context(file) for file in files]
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                pq.ParquetWriter(out / f"{part}.parquet", schema, compression="zstd")
+            )
+            for part in PARTS
+        ]
         start = 0
-        for piece in reviews.iter_batches(PIECE):
+        for chunk in reviews.iter_batches(ROWS_PER_CHUNK):
             for index, writer in enumerate(writers):
-                rows = np.flatnonzero(parts[start : start + len(piece)] == index)
-                columns = [pa.array(rows + start), *piece.take(rows).columns]
+                rows = np.flatnonzero(parts[start : start + len(chunk)] == index)
+                columns = [pa.array(rows + start), *chunk.take(rows).columns]
                 writer.write_batch(pa.record_batch(columns, schema=schema))
-            start += len(piece)
-    leaks = count_leaks(prints, parts)
-    write_json(Path("metrics/split.json"), {"rows": sizes, "duplicates_of_earlier_parts": leaks})
-    print(f"split: {sizes}; rows whose text also stands in an earlier part: {leaks}")
+            start += len(chunk)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The split: the tutorial's rows under one method, no leak under the other."""
+"""The split: the tutorial's rows with `shuffle`, no duplicate across parts with `hash`."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""The walk through docs/own-data.md: every command runs, and what the page says is so."""
+"""Walk through docs/own-data.md: every command runs, and the page shows its real output."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     assert (clone / weights).read_bytes() == (small_project / weights).read_bytes()
 
 
-# What it says, and what to do
+# Error messages
 
 
 def own_file(rows: str) -> Path:
@@ -163,7 +163,7 @@ MESSAGES: dict[str, Callable[[], None]] = {
     "data.name 'ticket' is neither in data/catalog.yaml nor a path that exists": (
         the_name_is_mistyped
     ),
-    "reviews this split leaves …": there_are_few_rows,
+    "the split of … reviews leaves …": there_are_few_rows,
     "this encoder reads at most … tokens": the_texts_are_to_be_longer_than_the_encoder_reads,
     "were tested on different rows": runs_are_of_other_rows,
     "the working tree has changes that are not committed": something_is_not_committed,
