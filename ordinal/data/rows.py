@@ -17,12 +17,12 @@ def is_blank(cell: object) -> bool:
 
 
 def is_blank_row(text: object, label: object) -> bool:
-    """Return whether a row has neither a text nor a label. Such rows are dropped and counted."""
+    """Return whether a row has neither a text nor a label."""
     return is_blank(text) and is_blank(label)
 
 
 def is_incomplete(text: object, label: object) -> bool:
-    """Return whether the text or the label is missing. The pipeline refuses such rows."""
+    """Return whether the text, the label or both are missing."""
     return is_blank(text) or is_blank(label) or not isinstance(text, str)
 
 

@@ -39,8 +39,8 @@ def read_table(path: Path, columns: Sequence[str] | None, name: str) -> Iterator
         name: The name of the file in error messages, since `path` may be a temporary file.
 
     Raises:
-        UserError: the file can't be read as its name says, or one of `columns` is missing or there
-            more than once.
+        UserError: the file can't be read as its name says, or one of `columns` is missing or
+            duplicated.
     """
     kind = kind_of(path)
     if kind not in KINDS:
@@ -134,11 +134,11 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
         if not text.strip():
             continue
         try:
-            row = json.loads(text, object_pairs_hook=_object)
+            row = json.loads(text, object_pairs_hook=_unique_keys)
         except RecursionError:
             raise UserError(f"{name}, line {number}: JSON nested too deeply") from None
         except json.JSONDecodeError as error:
-            reason = f"{error.msg}, column {error.colno}"
+            reason = f"{error.msg}: column {error.colno}"
             raise UserError(f"{name}, line {number}: not valid JSON ({reason})") from None
         except ValueError as error:
             raise UserError(f"{name}, line {number}: {error}") from None
@@ -147,7 +147,7 @@ def _json_rows(file: IO[bytes], name: str) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:

@@ -9,7 +9,7 @@ from ordinal.own_data.inspection import LONG, Facts
 from ordinal.sources.catalog import DataSet
 
 NOT_STATED = "not stated"
-RARE = 30  # rows; with fewer, 4 % of the splits leave no row of the label for validation (10 %)
+RARE = 30  # rows; of so many, the validation part (10 %) contains none in 4 % of the splits
 IMBALANCE = 10  # times the rows of the rarest class
 
 

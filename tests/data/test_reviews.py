@@ -107,7 +107,7 @@ def test_bad_rows_are_named(content: str, message: str, tmp_path: Path) -> None:
     ("line", "message"),
     [
         ('{"review": "a", "stars": 1, "stars": 1}', "duplicate key 'stars'"),
-        ('{"review": "a', "not valid JSON (Unterminated string starting at, column 12)"),
+        ('{"review": "a', "not valid JSON (Unterminated string starting at: column 12)"),
         ("[" * 99_999, "JSON nested too deeply"),
         ('["a", 1]', "not an object in braces"),
         ("\xff", "not UTF-8: save the file as UTF-8"),

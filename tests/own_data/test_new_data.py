@@ -82,7 +82,7 @@ def test_on_a_terminal_it_asks_before_it_writes(answer: str, written: bool, fold
     assert ("tickets" in load_catalog(folder / "data/catalog.yaml").data) is written
 
 
-def test_a_file_that_lies_elsewhere_is_to_be_copied_to_where_dvc_watches(folder: Path) -> None:
+def test_a_file_outside_of_data_own_has_to_be_copied_there(folder: Path) -> None:
     inside = run_in(folder, *COMMAND)
     assert "where DVC watches it" not in inside.stdout
     (folder / "my data").mkdir()
@@ -127,7 +127,7 @@ def test_a_mistake_gets_one_clear_sentence_and_nothing_is_written(
     assert (folder / "data/catalog.yaml").read_bytes() == before
 
 
-def test_elsewhere_than_in_the_projects_root_it_says_so(folder: Path) -> None:
+def test_outside_of_the_projects_root_it_says_so(folder: Path) -> None:
     run = run_in(folder / "data", "ordinal", "new-data", "own/tickets.csv")
     assert run.returncode == 1
     assert run.stderr == ("error: data/catalog.yaml is missing: run this from the project's root\n")

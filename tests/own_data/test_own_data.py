@@ -64,7 +64,7 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     assert len(urgencies) == 1000
     assert set(urgencies["label"]) <= set(model["labels"])
 
-    # All is committed and in the remote: a clone has what this folder has.
+    # Everything is committed or in the remote: a clone has the same files.
     assert run_in(small_project, "git", "status", "--porcelain").stdout == ""
     clone = small_project.parent / "clone"
     run_as_shown(small_project.parent, "git clone --quiet project clone")

@@ -13,7 +13,7 @@ GRADES = ("low", "medium", "high", "critical")
 
 
 def tickets(**changes: int) -> pd.DataFrame:
-    """Forty different tickets of each grade, or as many as said; a blank row last."""
+    """Return 40 different tickets per grade, or the given number, and a blank last row."""
     rows = [
         (f"id-{grade}-{number}", f"The door {number} of ward {grade} is open", grade, "mail")
         for grade in GRADES
