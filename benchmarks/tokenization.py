@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.child import in_child
 from benchmarks.reviews import write_parquet
 from ordinal.tokenization.tokenizer import load_tokenizer
-from ordinal.tokenization.tokens import PIECE, tokenize
+from ordinal.tokenization.tokens import ROWS_PER_CHUNK, tokenize
 
 ENCODER = Path("data/pretrained")
 LONGEST = 512  # tokens; what is longer is cut
@@ -38,7 +38,7 @@ def bare(source: Path, encoder: Path, longest: int) -> float:
     """Seconds within `encode_batch`."""
     tokenizer = load_tokenizer(encoder, longest)
     seconds = 0.0
-    for piece in pq.ParquetFile(source).iter_batches(PIECE, columns=["text"]):
+    for piece in pq.ParquetFile(source).iter_batches(ROWS_PER_CHUNK, columns=["text"]):
         texts = piece["text"].to_pylist()
         start = time.perf_counter()
         tokenizer.encode_batch(texts)

@@ -1,4 +1,4 @@
-"""What rows held out of training teach about a model's probabilities: how far to trust them."""
+"""Calibration on held-out rows: a temperature for the probabilities, and conformal scores."""
 
 from dataclasses import dataclass
 
@@ -8,48 +8,54 @@ from scipy.optimize import minimize_scalar
 from ordinal.common.types import Labels, Probabilities
 from ordinal.distributions.conformal import calibration_scores
 
-HOTTEST = 5.0  # what asks for more has too few rows to be asked
-SMALLEST = float(np.finfo(np.float32).eps)  # a network in float32 can't tell less from nothing
+MAX_TEMPERATURE = 5.0  # a higher one means that there were too few rows to fit it
+MIN_PROBABILITY = float(np.finfo(np.float32).eps)  # below this, float32 can't tell p from 0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Stands beside a model's weights, and is applied wherever its probabilities are shown."""
+    """The calibration of a model, stored next to its weights and applied to all its predictions."""
 
     temperature: float
-    """What to `apply_temperature` the network's distributions with."""
+    """Temperature of `apply_temperature`."""
     scores: list[float]
-    """Of the tempered distributions: what `conformal.conformal_threshold` asks for."""
+    """Scores of the calibrated distributions, for `conformal.conformal_threshold`."""
 
 
 def calibrate(labels: Labels, probabilities: Probabilities) -> Calibration:
-    """From the labels and the network's distributions of rows held out of training."""
+    """Calibrate a model on rows held out of training.
+
+    Args:
+        labels: true classes, shape (rows,).
+        probabilities: the network's own distributions, shape (rows, K).
+    """
     temperature = fit_temperature(labels, probabilities)
     scores = calibration_scores(labels, apply_temperature(probabilities, temperature))
     return Calibration(temperature, scores.tolist())
 
 
 def apply_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Distributions p_k^(1/T), normalised, shape (rows, K): flatter for T > 1, sharper for T < 1.
+    """Return the distributions p_k^(1/T) / Σ_j p_j^(1/T), shape (rows, K).
 
-    Of a softmax it is the softmax of logits / T (Guo et al. 2017, eq. 9); stated of probabilities
-    it serves every loss alike.
+    They are flatter for T > 1 and sharper for T < 1. For a softmax this equals the softmax of
+    logits / T (Guo et al. 2017, eq. 9). Written with probabilities, it works for every loss.
     """
-    powers = np.maximum(probabilities, SMALLEST).astype(np.float64) ** (1 / temperature)
-    tempered: Probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return tempered.astype(probabilities.dtype)
+    powers = np.maximum(probabilities, MIN_PROBABILITY).astype(np.float64) ** (1 / temperature)
+    calibrated: Probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return calibrated.astype(probabilities.dtype)
 
 
 def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
-    """The temperature of least log loss, between 1 / `HOTTEST` and `HOTTEST`.
+    """Return the temperature with the lowest log loss.
 
-    The log loss is convex in 1 / T, so that the one minimum found is the only one.
+    It is between 1 / `MAX_TEMPERATURE` and `MAX_TEMPERATURE`. The log loss is convex in 1 / T, so
+    it has one minimum.
     """
     rows = np.arange(len(labels))
     given = probabilities.astype(np.float64)  # in float32 the search would see steps and zeros
     found = minimize_scalar(
         lambda log: -np.log(apply_temperature(given, np.exp(log))[rows, labels]).mean(),
-        bounds=(-np.log(HOTTEST), np.log(HOTTEST)),
+        bounds=(-np.log(MAX_TEMPERATURE), np.log(MAX_TEMPERATURE)),
         method="bounded",
     )
     return float(np.exp(found.x))

@@ -1,4 +1,4 @@
-"""Where a label is decoded: from a distribution over ordered classes to one class."""
+"""Decoding: from a distribution over ordered classes to one class."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,18 +7,18 @@ from ordinal.common.types import Decoding, Labels, Probabilities
 
 
 def decode(probabilities: Probabilities, rule: Decoding = "median") -> Labels:
-    """Turn distributions, shape (rows, K), into labels, shape (rows,).
+    """Decode distributions, shape (rows, K), into classes, shape (rows,).
 
-    - median: the lowest class up to which the probabilities reach one half; it has the least
-      expected absolute error.
-    - mean: the expected class, rounded to the nearest (a tie goes up); it has the least expected
-      squared error before rounding.
-    - mode: the most probable class (a tie goes to the lowest); it is right most often.
+    - median: the lowest class at which the cumulative probability reaches one half. It minimises
+      the expected absolute error.
+    - mean: the expected class, rounded to the nearest integer (ties go up). Before rounding it
+      minimises the expected squared error.
+    - mode: the most probable class (ties go to the lowest). It maximises the expected accuracy.
     """
     classes = np.arange(probabilities.shape[1])
     if rule == "median":
         cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)
-        reached = cumulative >= 0.5 * cumulative[:, -1:]  # the last is 1 but for rounding
+        reached = cumulative >= 0.5 * cumulative[:, -1:]  # the last one is 1, except for rounding
         return np.asarray(reached.argmax(axis=1), np.int64)
     if rule == "mean":
         return np.floor(probabilities.astype(np.float64) @ classes + 0.5).astype(np.int64)
@@ -28,10 +28,16 @@ def decode(probabilities: Probabilities, rule: Decoding = "median") -> Labels:
 def undecided(
     probabilities: Probabilities, rule: Decoding, distance: float
 ) -> npt.NDArray[np.bool_]:
-    """Whether a distribution close to each might have another label, shape (rows,).
+    """Return for each row if a small change of its distribution could change its label.
 
-    Close is a total variation of `distance`: so much may the probability of any set of classes
-    differ, and K - 1 times as much the expected class.
+    Args:
+        probabilities: distributions, shape (rows, K).
+        rule: the decoding rule.
+        distance: total variation of the change. The probability of any set of classes changes by
+            at most `distance`, the expected class by at most (K − 1) · `distance`.
+
+    Returns:
+        Booleans, shape (rows,).
     """
     classes = np.arange(probabilities.shape[1])
     if rule == "median":

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file, read_json
 from ordinal.common.types import Padded, Probabilities
-from ordinal.distributions.calibration import SMALLEST, Calibration
+from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration
 from ordinal.model.inference import Network
 from ordinal.prediction.predictor import Predictor
 
@@ -140,7 +140,7 @@ def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
 
         def forward(self, input_ids: "Tensor", attention_mask: "Tensor") -> "Tensor":
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-            likely = head.probabilities(logits).clamp(min=SMALLEST)
+            likely = head.probabilities(logits).clamp(min=MIN_PROBABILITY)
             return (likely.log() / temperature).softmax(dim=-1)
 
     return Calibrated().eval()

@@ -1,1 +1,1 @@
-"""From text to token ids, and from token ids to batches."""
+"""Token ids of texts, and batches of them."""

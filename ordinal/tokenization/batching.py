@@ -1,4 +1,4 @@
-"""Where batches are formed: like lengths together, in an order that (seed, epoch) fixes."""
+"""Batches of rows of similar length, in an order that depends on the seed and the epoch only."""
 
 from collections.abc import Sequence
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from ordinal.common.types import Rows
 
-BUCKET = 50  # batches sorted by length together, at least: few enough that a corpus stays mixed
-PADDING = 0.05  # of what batches hold, at most, if larger buckets can help it
+BATCHES_PER_BUCKET = 50  # at least; small compared with a corpus, so that batches stay mixed
+MAX_PADDING = 0.05  # share of padding above which buckets become larger
 
 
 def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Rows]:
-    """The batches of one epoch: every row once, `size` rows each (the last may have fewer).
+    """Return the batches of one epoch: each row once, `size` rows per batch (the last may differ).
 
-    Rows are shuffled, sorted by length within buckets of `BUCKET` batches, cut, and the batches
-    shuffled. Where the lengths are so uneven that more than `PADDING` of it all were padding,
-    buckets are twice as wide, or twice again. All of it depends on `seed` and `epoch` alone, so
-    that a run can go on anywhere.
+    Rows are shuffled, sorted by length within buckets of `BATCHES_PER_BUCKET` batches, and cut into
+    batches, which are shuffled. If more than `MAX_PADDING` of the batches is padding, the buckets
+    are doubled until it is less or one bucket has all rows. The result depends on the arguments
+    only, so a stopped run can resume at any batch.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(lengths))
-    width = size * BUCKET
+    width = size * BATCHES_PER_BUCKET
     batches = _cut(_sorted_in_buckets(order, lengths, width), size)
-    while padding_share(lengths, batches) > PADDING and width < len(order):
+    while padding_share(lengths, batches) > MAX_PADDING and width < len(order):
         width *= 2
         batches = _cut(_sorted_in_buckets(order, lengths, width), size)
     rng.shuffle(batches)
@@ -30,9 +30,9 @@ def training_batches(lengths: Rows, size: int, seed: int, epoch: int) -> list[Ro
 
 
 def padding_share(lengths: Rows, batches: Sequence[Rows]) -> float:
-    """The share of padding in all that these batches of rows hold."""
-    held = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return float(1 - lengths.sum() / held)
+    """Return the share of padding among all tokens of the padded batches."""
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return float(1 - lengths.sum() / padded)
 
 
 def _sorted_in_buckets(order: Rows, lengths: Rows, width: int) -> Rows:
@@ -40,22 +40,23 @@ def _sorted_in_buckets(order: Rows, lengths: Rows, width: int) -> Rows:
 
 
 def _cut(order: Rows, size: int) -> list[Rows]:
-    return [order[at : at + size] for at in range(0, len(order), size)]
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def batch_seed(seed: int, epoch: int, batch: int, rank: int = 0) -> int:
-    """Seeds what is random in the computing of one batch (dropout), whatever came before it.
+    """Return the seed of one batch's randomness (dropout), independent of earlier batches.
 
-    Each rank has its own; numpy takes missing numbers for zeros, so that rank 0 is one process.
+    Each rank has its own seed. numpy treats missing numbers as zeros, so rank 0 has the seed of a
+    run with one process.
     """
     return int(np.random.SeedSequence((seed, epoch, batch, rank)).generate_state(1)[0])
 
 
 def evaluation_batches(lengths: Rows, tokens: int) -> list[Rows]:
-    """Every row once, by length, the longest first: a batch that does not fit fails at once.
+    """Return batches with each row once, the longest rows first.
 
-    A batch has as many rows as make at most `tokens` when all are as long as its first; one row at
-    least.
+    A batch has at least one row, and at most `tokens` tokens including padding. Starting with the
+    longest rows, a batch that does not fit into memory fails at once.
     """
     order = np.argsort(-lengths, kind="stable")
     batches = []

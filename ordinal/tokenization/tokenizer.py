@@ -1,4 +1,4 @@
-"""The tokenizer of a model: where it is cut, read from its folder and written to another."""
+"""The tokenizer of an encoder: loaded with a maximum length, and copied to a model's folder."""
 
 import math
 from pathlib import Path
@@ -12,27 +12,28 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """The fast tokenizer of an encoder, set to cut at `max_length` tokens and never to pad.
+    """Load the fast tokenizer of an encoder, which truncates at `max_length` and never pads.
 
     Raises:
-        UserError: the encoder has no position for that many tokens.
+        UserError: the encoder has fewer positions than `max_length`.
     """
     positions = read_json(folder / "config.json").get("max_position_embeddings")
     longest = read_json(folder / "tokenizer_config.json").get("model_max_length")
     limit = min(number for number in (positions, longest, math.inf) if number)
     if max_length > limit:
         raise UserError(
-            f"tokenize.max_length is {max_length}: this encoder reads at most {limit} tokens"
+            f"tokenize.max_length is {max_length}, but this encoder reads at most {limit} tokens: "
+            "lower it in params.yaml"
         )
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    # A published tokenizer may bring a length and a padding of its own (all-MiniLM's: 128, fixed).
+    # The published file may set its own length and padding (all-MiniLM's: 128 tokens, fixed).
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
     return tokenizer
 
 
 def save_tokenizer(encoder: Path, max_length: int, folder: Path) -> None:
-    """Write the `TOKENIZER_FILES` of an encoder, so that they cut at `max_length` by themselves."""
+    """Write the `TOKENIZER_FILES` of an encoder, changed so that they truncate at `max_length`."""
     load_tokenizer(encoder, max_length).save(str(folder / "tokenizer.json"))
     config = read_json(encoder / "tokenizer_config.json")
     write_json(folder / "tokenizer_config.json", config | {"model_max_length": max_length})

@@ -1,4 +1,4 @@
-"""From text to token ids, each row as long as its review: padding is the batch's business."""
+"""Token ids of reviews: written unpadded by `tokenize`, read and padded by `Tokens`."""
 
 import tempfile
 from collections.abc import Sequence
@@ -15,19 +15,21 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from ordinal.common.parquet import open_parquet
-from ordinal.common.types import Rows
+from ordinal.common.types import Padded, Rows
 
-PIECE = 2048  # reviews in memory at once, where an encoding takes hundreds of bytes a token
+ROWS_PER_CHUNK = 2048  # few, because an encoding takes hundreds of bytes per token
 SCHEMA = pa.schema([("input_ids", pa.large_list(pa.int32())), ("label", pa.int32())])
 
 
 def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
-    """Turn a Parquet file of `text` and `label` into an Arrow file of `input_ids` and `label`.
+    """Convert a Parquet file of `text` and `label` to an Arrow file of `input_ids` and `label`.
 
-    Rows keep their order. Reviews are read and encoded piece by piece, each on all cores. The file
-    is one record batch, not packed, so that all its ids are one array, to be mapped into memory.
+    Rows keep their order. Reviews are read and encoded in chunks, each on all cores. The Arrow file
+    has one uncompressed record batch, so that all token ids are one array that `Tokens.load` can
+    map into memory.
 
-    Returns counts for the record: rows, how many were cut, and tokens a row.
+    Returns:
+        Counts: `rows`, how many were `cut`, their `mean_tokens`, and the tokens of the `longest`.
     """
     reviews = open_parquet(source)
     count = reviews.metadata.num_rows
@@ -35,20 +37,20 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
     start = cut = 0
     bar = tqdm(total=count, desc=source.name, unit="row", disable=None)
     with tempfile.TemporaryFile(dir=path.parent) as scratch, bar:
-        for piece in reviews.iter_batches(PIECE, columns=["text", "label"]):
-            encodings = tokenizer.encode_batch_fast(piece["text"].to_pylist())
+        for chunk in reviews.iter_batches(ROWS_PER_CHUNK, columns=["text", "label"]):
+            encodings = tokenizer.encode_batch_fast(chunk["text"].to_pylist())
             ids = [encoding.ids for encoding in encodings]
             scratch.write(np.fromiter(chain.from_iterable(ids), np.int32).tobytes())
             end = start + len(ids)
             offsets[start + 1 : end + 1] = offsets[start] + np.cumsum([len(row) for row in ids])
-            labels[start:end] = piece["label"]
+            labels[start:end] = chunk["label"]
             cut += sum(bool(encoding.overflowing) for encoding in encodings)
             bar.update(len(ids))
             start = end
         scratch.flush()
         flat = pa.array(np.memmap(scratch, np.int32, "r"))
         columns = [pa.LargeListArray.from_arrays(offsets, flat), pa.array(labels)]
-        # Given a path, it would end the process on a full disk, where this raises an OSError.
+        # On a full disk this raises an OSError; given a path, pyarrow would end the process.
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
             writer.write_batch(pa.record_batch(columns, SCHEMA))
     return {
@@ -69,18 +71,18 @@ class Tokens:
 
     @classmethod
     def load(cls, path: Path) -> "Tokens":
-        """Map the file that `tokenize` wrote into memory, where all processes share it."""
+        """Map a file that `tokenize` wrote into memory, shared by all processes that do so."""
         rows = pa.ipc.open_file(pa.memory_map(str(path))).get_batch(0)
         column = rows["input_ids"]
         return cls(
-            column.values.to_numpy(),  # no copy, nor is the next
+            column.values.to_numpy(),  # neither this nor the next is a copy
             column.offsets.to_numpy(),
             rows["label"].to_numpy().astype(np.int64),
         )
 
     @classmethod
     def of(cls, ids: Sequence[Sequence[int] | npt.NDArray[np.int32]]) -> "Tokens":
-        """The token ids of some texts, whose labels nobody knows: they are -1."""
+        """Collect the token ids of texts without labels; their labels are -1."""
         offsets = np.cumsum([0, *map(len, ids)])
         flat = np.concatenate([np.asarray(row, np.int32) for row in ids])
         return cls(flat, offsets, np.full(len(ids), -1))
@@ -90,21 +92,19 @@ class Tokens:
 
     @property
     def lengths(self) -> Rows:
-        """Tokens of each row, shape (rows,)."""
+        """Number of tokens of each row, shape (rows,)."""
         return np.diff(self.offsets)
 
     @cached_property
     def longest(self) -> int:
-        """Tokens of the longest row."""
+        """Number of tokens of the longest row."""
         return int(self.lengths.max())
 
-    def pad(
-        self, rows: Rows, pad_id: int, multiple: int = 1
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Token ids and attention mask of some rows, both (len(rows), width).
+    def pad(self, rows: Rows, pad_id: int, multiple: int = 1) -> tuple[Padded, Padded]:
+        """Return the token ids and the attention mask of some rows, both (len(rows), width).
 
-        The width is the longest of them, rounded up to a `multiple`, but never more than the
-        longest row of all: the encoder may have no position for it.
+        The width is the length of the longest of these rows, rounded up to a `multiple`. It never
+        exceeds the longest row of all, because the encoder may have no position beyond it.
         """
         starts = self.offsets[rows, None]
         lengths = self.offsets[rows + 1, None] - starts

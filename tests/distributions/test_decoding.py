@@ -1,4 +1,4 @@
-"""Decoding: each rule is best by the error it is for, and ties fall as stated."""
+"""Decoding: each rule minimises its own expected error, and ties follow the documentation."""
 
 from typing import get_args
 
@@ -19,7 +19,7 @@ weights = st.integers(2, 10).flatmap(
 
 
 def expected_error(probabilities: np.ndarray, power: int) -> np.ndarray:
-    """For each row and each class to answer, the expected |error| ** power."""
+    """Return the expected |error| ** power of each answer, shape (rows, K)."""
     grid = np.arange(probabilities.shape[1])
     return probabilities @ np.abs(grid[:, None] - grid).astype(float) ** power
 
@@ -56,7 +56,9 @@ def test_mode_is_the_most_probable_class(drawn: np.ndarray) -> None:
         ("mode", [0.4, 0.2, 0.4], 0),  # a tie goes to the lowest
     ],
 )
-def test_ties_fall_as_stated(rule: Decoding, probabilities: list[float], label: int) -> None:
+def test_ties_follow_the_documentation(
+    rule: Decoding, probabilities: list[float], label: int
+) -> None:
     assert decode(np.array([probabilities]), rule).tolist() == [label]
 
 
@@ -66,7 +68,7 @@ def test_float32_distributions_that_sum_to_a_little_less_than_one_are_decoded() 
 
 
 @given(weights, st.data(), st.sampled_from(get_args(Decoding)), st.floats(0, 0.2))
-def test_what_is_decided_has_the_same_label_in_each_distribution_close_to_it(
+def test_a_decided_label_is_the_same_in_every_close_distribution(
     drawn: np.ndarray, data: st.DataObject, rule: Decoding, distance: float
 ) -> None:
     probabilities = drawn / drawn.sum(axis=1, keepdims=True)
@@ -84,11 +86,11 @@ def test_what_is_decided_has_the_same_label_in_each_distribution_close_to_it(
     ("rule", "probabilities", "distance"),
     [
         ("median", [0.2, 0.25, 0.55], 0.05),  # 0.45 is below the last class
-        ("mean", [0.4, 0.5, 0.1], 0.1),  # 0.7 is expected, 2 · 0.1 above the tie
+        ("mean", [0.4, 0.5, 0.1], 0.1),  # the expected class 0.7 is 2 · 0.1 above the tie
         ("mode", [0.2, 0.35, 0.45], 0.05),
     ],
 )
-def test_a_label_is_undecided_from_its_distance_to_another_on(
+def test_undecided_changes_at_the_distance_to_another_label(
     rule: Decoding, probabilities: list[float], distance: float
 ) -> None:
     row = np.array([probabilities])

@@ -1,4 +1,4 @@
-"""Tokenization: as transformers does it, cut where it is told to, never padded."""
+"""Tokenization against transformers: truncated at the maximum length, never padded."""
 
 import sys
 from pathlib import Path
@@ -25,9 +25,7 @@ def write(path: Path, repeats: int = 1) -> Path:
     return path
 
 
-def test_tokens_are_those_of_transformers_cut_and_counted(
-    tiny_encoder: Path, tmp_path: Path
-) -> None:
+def test_tokens_equal_those_of_transformers(tiny_encoder: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
     source, out = write(tmp_path / "texts.parquet"), tmp_path / "tokens.arrow"
@@ -40,11 +38,11 @@ def test_tokens_are_those_of_transformers_cut_and_counted(
     assert facts == {"rows": 4, "cut": 1, "mean_tokens": 4.2, "longest": 6}
 
 
-def test_no_more_is_encoded_at_once_than_a_piece_and_the_pieces_do_not_show(
+def test_rows_are_encoded_in_chunks_with_the_same_result(
     tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer = load_tokenizer(tiny_encoder, max_length=6)
-    source, whole, pieced = (tmp_path / name for name in ("texts.parquet", "whole", "pieced"))
+    source, whole, chunked = (tmp_path / name for name in ("texts.parquet", "whole", "chunked"))
     facts = tokenize(write(source), tokenizer, whole)
     sizes = []
 
@@ -53,13 +51,13 @@ def test_no_more_is_encoded_at_once_than_a_piece_and_the_pieces_do_not_show(
             sizes.append(len(texts))
             return tokenizer.encode_batch_fast(texts)
 
-    monkeypatch.setattr(tokens, "PIECE", 3)
-    assert tokenize(source, Counting(), pieced) == facts  # type: ignore[arg-type]
+    monkeypatch.setattr(tokens, "ROWS_PER_CHUNK", 3)
+    assert tokenize(source, Counting(), chunked) == facts  # type: ignore[arg-type]
     assert sizes == [3, 1]
-    assert pieced.read_bytes() == whole.read_bytes()
+    assert chunked.read_bytes() == whole.read_bytes()
 
 
-def test_the_file_is_the_same_whatever_the_number_of_threads(
+def test_the_file_does_not_depend_on_the_number_of_threads(
     tiny_encoder: Path, tmp_path: Path
 ) -> None:
     write(tmp_path / "texts.parquet", repeats=100)
@@ -76,7 +74,7 @@ def test_the_file_is_the_same_whatever_the_number_of_threads(
     assert (tmp_path / "tokens.1").read_bytes() == (tmp_path / "tokens.3").read_bytes()
 
 
-def test_tokens_are_mapped_into_memory_not_read(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_tokens_are_mapped_into_memory(tiny_encoder: Path, tmp_path: Path) -> None:
     path = tmp_path / "tokens.arrow"
     tokenize(write(tmp_path / "texts.parquet"), load_tokenizer(tiny_encoder, 6), path)
     loaded = Tokens.load(path)
@@ -89,9 +87,7 @@ def test_tokens_are_mapped_into_memory_not_read(tiny_encoder: Path, tmp_path: Pa
     assert set(loaded.ids) == {7}
 
 
-def test_a_length_and_a_padding_that_a_published_tokenizer_brings_are_put_aside(
-    tiny_encoder: Path, tmp_path: Path
-) -> None:
+def test_the_published_length_and_padding_are_ignored(tiny_encoder: Path, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer_config.json", "tokenizer.json"):
         write_json(tmp_path / name, read_json(tiny_encoder / name))
     tokenizer = load_tokenizer(tmp_path, 64)
@@ -102,11 +98,13 @@ def test_a_length_and_a_padding_that_a_published_tokenizer_brings_are_put_aside(
 
 
 @pytest.mark.parametrize("limit", [32, None, int(1e30)])
-def test_more_tokens_than_the_encoder_reads_are_refused(
+def test_a_length_beyond_the_encoders_is_refused(
     limit: int | None, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     write_json(tmp_path / "config.json", {"max_position_embeddings": 48})
     write_json(tmp_path / "tokenizer_config.json", {"model_max_length": limit})
     most = 32 if limit == 32 else 48
-    with pytest.raises(UserError, match=f"is {most + 1}: this encoder reads at most {most} tokens"):
+    with pytest.raises(
+        UserError, match=f"is {most + 1}, but this encoder reads at most {most} tokens"
+    ):
         load_tokenizer(tmp_path, most + 1)
