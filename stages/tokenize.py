@@ -1,30 +1,26 @@
-"""Turn the text of each review into token ids, unpadded."""
-
-from pathlib import Path
+"""Convert the text of each review to token ids, unpadded."""
 
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_folder, write_json
 from ordinal.common.params import Tokenize
-from ordinal.common.paths import PARTS
+from ordinal.common.paths import PARTS, PRETRAINED, SPLIT, TOKEN_COUNTS, TOKENIZED
 from ordinal.tokenization.tokenizer import load_tokenizer, save_tokenizer
 from ordinal.tokenization.tokens import tokenize
 
-ENCODER = Path("data/pretrained")
-
 
 def main() -> None:
-    params = Tokenize.load()
-    tokenizer = load_tokenizer(ENCODER, params.max_length)
-    facts = {}
-    with atomic_folder(Path("data/tokenized")) as out:
-        for part in PARTS:
-            source = Path(f"data/split/{part}.parquet")
-            facts[part] = tokenize(source, tokenizer, out / f"{part}.arrow")
-        save_tokenizer(ENCODER, params.max_length, out)
-    write_json(Path("metrics/tokenize.json"), facts)
-    for part, counts in facts.items():
-        cut = f"{counts['cut']} of {counts['rows']} reviews cut at {params.max_length} tokens"
-        print(f"tokenize: {part}: {cut}")
+    max_length = Tokenize.load().max_length
+    tokenizer = load_tokenizer(PRETRAINED, max_length)
+    with atomic_folder(TOKENIZED) as out:
+        counts = {
+            part: tokenize(SPLIT / f"{part}.parquet", tokenizer, out / f"{part}.arrow")
+            for part in PARTS
+        }
+        save_tokenizer(PRETRAINED, max_length, out)
+    write_json(TOKEN_COUNTS, counts)
+    for part, of_part in counts.items():
+        cut = f"{of_part['cut']} of {of_part['rows']} reviews truncated"
+        print(f"tokenize: {part}: {cut} at {max_length} tokens")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a user would try first: the bar that a fine-tuned transformer has to clear."""
+"""Simple baselines that a fine-tuned transformer has to beat."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,22 +8,25 @@ from sklearn.linear_model import LogisticRegression
 
 from ordinal.common.types import Labels, Probabilities
 
-Guess = Callable[[Sequence[str]], Probabilities]
-"""From texts to distributions, shape (texts, K)."""
+TextModel = Callable[[Sequence[str]], Probabilities]
+"""A trained model: from texts to distributions, shape (texts, K)."""
 
 
 def class_shares(train_labels: Labels, rows: int, classes: int) -> Probabilities:
-    """For every row the shares of the training labels: their median is the best constant guess."""
+    """Return the shares of the training labels once per row, shape (rows, K).
+
+    Their median is the constant prediction with the lowest absolute error on the training rows.
+    """
     shares = np.bincount(train_labels, minlength=classes) / len(train_labels)
     return np.tile(shares, (rows, 1))
 
 
 def tfidf_logistic_regression(
     train_texts: Sequence[str], train_labels: Labels, classes: int
-) -> Guess:
-    """Learn a logistic regression on the TF-IDF of words and word pairs.
+) -> TextModel:
+    """Train a logistic regression on the TF-IDF of words and word pairs.
 
-    Where there is nothing to learn from, one class or no word twice, it says the class shares.
+    It predicts `class_shares` if there is only one class, or no word occurs in two texts.
     """
 
     def shares(texts: Sequence[str]) -> Probabilities:
@@ -32,15 +35,15 @@ def tfidf_logistic_regression(
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     try:
         features = vectorizer.fit_transform(train_texts)
-    except ValueError:  # no word stands in two reviews
+    except ValueError:  # no word occurs in two texts
         return shares
     if len(set(train_labels)) == 1:
         return shares
     model = LogisticRegression(C=3, max_iter=1000).fit(features, train_labels)
 
-    def guess(texts: Sequence[str]) -> Probabilities:
+    def predict(texts: Sequence[str]) -> Probabilities:
         probabilities = np.zeros((len(texts), classes))
         probabilities[:, model.classes_] = model.predict_proba(vectorizer.transform(texts))
         return probabilities
 
-    return guess
+    return predict

@@ -1,4 +1,4 @@
-"""How good predictions are: of the decoded label, of the distribution, and how sure one can be."""
+"""Metrics of decoded labels and of distributions, and bootstrap intervals of any statistic."""
 
 import warnings
 from collections.abc import Callable
@@ -13,18 +13,23 @@ ECE_BINS = 15
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> npt.NDArray[np.int64]:
-    """Counts of (label, predicted), shape (K, K)."""
+    """Return the counts of each (label, predicted), shape (K, K)."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def label_metrics(labels: Labels, predicted: Labels, classes: int) -> dict[str, float]:
-    """Metrics of decoded labels; all errors are in classes (stars). NaN where one is not defined.
+    """Return the metrics of decoded labels. Undefined metrics are NaN.
 
-    - mae, rmse: mean absolute and root mean squared error.
-    - accuracy, off_by_one: share of rows that are right, and within one class of right.
-    - qwk: quadratic weighted kappa (Cohen 1968); undefined if all is one class.
-    - macro_mae: mean over the classes present of the MAE of each (Baccianella et al. 2009).
-    - spearman, kendall: rank correlations (tau-b); undefined if either side is constant.
+    - mae, rmse: mean absolute and root mean squared error, in classes.
+    - accuracy, off_by_one: share of rows with the right class, and at most one class off.
+    - qwk: quadratic weighted kappa (Cohen 1968). Undefined if there is only one class.
+    - macro_mae: mean of the MAE of each class that occurs (Baccianella et al. 2009).
+    - spearman, kendall: rank correlations (tau-b). Undefined if either side is constant.
+
+    Args:
+        labels: true classes, shape (rows,).
+        predicted: decoded classes, shape (rows,).
+        classes: K.
     """
     counts = confusion_matrix(labels, predicted, classes)
     grid = np.arange(classes)
@@ -48,9 +53,9 @@ def label_metrics(labels: Labels, predicted: Labels, classes: int) -> dict[str, 
 
 
 def ranked_probability_score(labels: Labels, probabilities: Probabilities) -> Floats:
-    """Squared distance of the cumulative distribution from the truth, shape (rows,), in 0 … 1.
+    """Return the squared distance between the cumulative distribution and the true one.
 
-    Epstein (1969), divided by K−1 as in Murphy (1971).
+    Shape (rows,), between 0 and 1: Epstein (1969), divided by K−1 as in Murphy (1971).
     """
     classes = probabilities.shape[1]
     cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)[:, :-1]
@@ -62,16 +67,19 @@ def ranked_probability_score(labels: Labels, probabilities: Probabilities) -> Fl
 def confidence_bins(
     labels: Labels, probabilities: Probabilities
 ) -> tuple[Floats, npt.NDArray[np.bool_], Labels]:
-    """How sure each row's likeliest class is, whether it is right, and its bin of `ECE_BINS`."""
+    """Return the probability of each row's most probable class, if it is right, and its bin.
+
+    The three arrays have shape (rows,). The `ECE_BINS` bins of the probability are equally wide.
+    """
     confidence = probabilities.max(axis=1).astype(np.float64)
     bins = np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
     return confidence, probabilities.argmax(axis=1) == labels, bins
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean gap between the probability of the likeliest class and how often it is right.
+    """Return the mean gap between the most probable class's probability and its accuracy.
 
-    Guo et al. (2017), eq. 3, over `ECE_BINS` bins of equal width.
+    Guo et al. (2017), eq. 3, with `ECE_BINS` bins of equal width.
     """
     confidence, correct, bins = confidence_bins(labels, probabilities)
     gap = np.bincount(bins, confidence - correct, ECE_BINS)
@@ -79,13 +87,13 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
 
 
 def log_loss(labels: Labels, probabilities: Probabilities) -> float:
-    """Mean of −log p of the true class, p being held off 0 by the smallest step of its type."""
+    """Return the mean of −log p of the true class, with p at least the epsilon of its dtype."""
     of_truth = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(of_truth, np.finfo(of_truth.dtype).eps)).mean())
 
 
 def distribution_metrics(labels: Labels, probabilities: Probabilities) -> dict[str, float]:
-    """The mean rps, ece and log_loss: of the distribution alone, whatever is decoded from it."""
+    """Return the metrics that need no decoding: mean rps, ece and log_loss."""
     return {
         "rps": float(ranked_probability_score(labels, probabilities).mean()),
         "ece": expected_calibration_error(labels, probabilities),
@@ -96,7 +104,7 @@ def distribution_metrics(labels: Labels, probabilities: Probabilities) -> dict[s
 def all_metrics(
     labels: Labels, predicted: Labels, probabilities: Probabilities
 ) -> dict[str, float]:
-    """`label_metrics` and `distribution_metrics` together."""
+    """Return `label_metrics` and `distribution_metrics` in one dictionary."""
     return label_metrics(labels, predicted, probabilities.shape[1]) | distribution_metrics(
         labels, probabilities
     )
@@ -105,9 +113,9 @@ def all_metrics(
 def bootstrap_intervals(
     labels: Labels, predicted: Labels, probabilities: Probabilities, resamples: int, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap intervals of `all_metrics`.
+    """Return the 95 % bootstrap interval (low, high) of each of `all_metrics`.
 
-    They speak of the test rows drawn, not of the luck of one training run.
+    The intervals cover the choice of the test rows, not the randomness of training.
     """
     names = list(all_metrics(labels, predicted, probabilities))
 
@@ -122,9 +130,13 @@ def bootstrap_intervals(
 def bootstrap(
     statistics: Callable[[Labels], Floats], rows: int, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
-    """Ends of the 95 % percentile bootstrap intervals (Efron 1979) of some statistics of rows.
+    """Return the ends of 95 % percentile bootstrap intervals (Efron 1979), both of shape (m,).
 
-    `statistics` turns the indices of the rows drawn, shape (rows,), into values, shape (m,).
+    Args:
+        statistics: from the indices of resampled rows, shape (rows,), to m values, shape (m,).
+        rows: number of rows.
+        resamples: number of bootstrap resamples.
+        seed: seed of the resampling.
     """
 
     def vectorized(draws: Labels, axis: int) -> Floats:
@@ -132,7 +144,7 @@ def bootstrap(
         return values.reshape(len(values), *draws.shape[:-1])
 
     with warnings.catch_warnings():
-        # A statistic that is the same in all resamples has an interval of no width: no warning.
+        # A statistic that is equal in all resamples has an interval of width 0, as it should.
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         interval = stats.bootstrap(
             (np.arange(rows),),

@@ -1,4 +1,4 @@
-"""The tables behind the plots: what `dvc plots` draws, one row a mark."""
+"""The tables that `dvc plots` draws, one row per bar or point."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +14,13 @@ LENGTH_BINS = 5
 def plot_tables(
     labels: Labels, predicted: Labels, lengths: Labels, names: Sequence[str]
 ) -> dict[str, pd.DataFrame]:
-    """Tables of the test rows: the confusion matrix, MAE per class and length, distributions.
+    """Return tables by name: confusion, mae_per_class, mae_per_length and distribution.
 
-    `lengths` are those of the reviews in tokens, shape (rows,).
+    Args:
+        labels: true classes, shape (rows,).
+        predicted: decoded classes, shape (rows,).
+        lengths: tokens of each review, shape (rows,).
+        names: the K labels, lowest first.
     """
     series = np.asarray(names)
     rows = np.bincount(labels, minlength=len(names))
@@ -39,10 +43,10 @@ def plot_tables(
 
 
 def mae_per_length(labels: Labels, predicted: Labels, lengths: Labels) -> pd.DataFrame:
-    """The mean absolute error of reviews of like length: a row a bin, `tokens` its two ends.
+    """Return the mean absolute error by length, one row per bin: `tokens`, `rows`, `mae`.
 
-    The bins end at quantiles of the lengths, so that they hold about as many rows each: at most
-    `LENGTH_BINS`, for what is of one length is in one bin.
+    The bins end at quantiles of the lengths, so that they have about the same number of rows.
+    Reviews of equal length are in the same bin, so there may be fewer than `LENGTH_BINS`.
     """
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     ends = np.unique(np.quantile(lengths, shares, method="inverted_cdf"))
@@ -55,9 +59,10 @@ def mae_per_length(labels: Labels, predicted: Labels, lengths: Labels) -> pd.Dat
 
 
 def reliability(labels: Labels, distributions: Mapping[str, Probabilities]) -> pd.DataFrame:
-    """How often the likeliest class is right beside how sure it was: a row a bin that has rows.
+    """Return the mean `confidence` and `accuracy` of the most probable class, one row per bin.
 
-    The bins are those of the expected calibration error; `confidence` and `accuracy` are means.
+    The bins are those of the expected calibration error; empty ones are left out. The column
+    `calibration` has the key of `distributions`.
     """
     tables = []
     for which, probabilities in distributions.items():

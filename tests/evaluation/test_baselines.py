@@ -1,4 +1,4 @@
-"""The baselines: what they learn, and what they say where there is nothing to learn."""
+"""The baselines, with and without something to learn, and their stage in chunks."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from ordinal.common.files import read_json, write_json
 from ordinal.distributions.decoding import decode
-from ordinal.evaluation.baselines import Guess, class_shares, tfidf_logistic_regression
+from ordinal.evaluation.baselines import TextModel, class_shares, tfidf_logistic_regression
 from stages import baseline
 from tests.conftest import ROOT
 
@@ -22,14 +22,14 @@ def test_class_shares_decode_to_the_median_of_the_training_labels() -> None:
     assert decode(shares).tolist() == [1, 1]  # the lowest class that reaches one half
 
 
-def test_tfidf_learns_words_and_gives_no_chance_to_a_class_it_never_saw() -> None:
+def test_tfidf_learns_words_and_gives_unseen_classes_probability_zero() -> None:
     texts = ["bad bed", "bad", "plain bed", "good", "good bed", "very good"]
     probabilities = tfidf_logistic_regression(texts, LABELS, classes=4)(["bad", "good"])
     assert decode(probabilities, "mode").tolist() == [0, 2]
     assert (probabilities[:, 3] == 0).all()
 
 
-def test_where_there_is_nothing_to_learn_the_shares_are_the_answer() -> None:
+def test_with_nothing_to_learn_tfidf_predicts_the_class_shares() -> None:
     shares = class_shares(LABELS, rows=1, classes=3)
     alone = [f"word{row}" for row in range(6)]
     np.testing.assert_array_equal(tfidf_logistic_regression(alone, LABELS, 3)(["x"]), shares)
@@ -38,7 +38,7 @@ def test_where_there_is_nothing_to_learn_the_shares_are_the_answer() -> None:
     np.testing.assert_array_equal(only, [[0, 1, 0]])
 
 
-def test_it_learns_from_so_many_rows_and_says_the_same_in_pieces(
+def test_the_stage_samples_training_rows_and_predicts_in_chunks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "data/split").mkdir(parents=True)
@@ -52,16 +52,16 @@ def test_it_learns_from_so_many_rows_and_says_the_same_in_pieces(
     monkeypatch.chdir(tmp_path)
     learned = []
 
-    def learn(texts: list[str], labels: np.ndarray, classes: int) -> Guess:
+    def learn(texts: list[str], labels: np.ndarray, classes: int) -> TextModel:
         assert [text.startswith("good") for text in texts] == labels.tolist()
         learned.append(len(texts))
         return tfidf_logistic_regression(texts, labels, classes)
 
     monkeypatch.setattr(baseline, "tfidf_logistic_regression", learn)
     results = []
-    for most, piece in ((50, 100), (15, 100), (15, 4)):
-        monkeypatch.setattr(baseline, "LEARNED", most)
-        monkeypatch.setattr(baseline, "PIECE", piece)
+    for most, chunk in ((50, 100), (15, 100), (15, 4)):
+        monkeypatch.setattr(baseline, "MAX_TRAINING_ROWS", most)
+        monkeypatch.setattr(baseline, "ROWS_PER_CHUNK", chunk)
         baseline.main()
         results.append(read_json(tmp_path / "metrics/baseline.json"))
     assert learned == [40, 15, 15]

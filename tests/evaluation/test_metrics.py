@@ -1,4 +1,4 @@
-"""Every metric against scikit-learn, scipy, torchmetrics or a case worked by hand."""
+"""Each metric against scikit-learn, scipy, torchmetrics or a case worked by hand."""
 
 import json
 import math
@@ -65,7 +65,7 @@ def test_ranked_probability_score_of_a_case_worked_by_hand() -> None:
     [([0, 1, 1], [0, 1, 2]), ([2, 2, 2], [2, 2, 2]), ([0, 1, 2], [1, 1, 1]), ([3], [0])],
     ids=["class absent", "one class", "constant predictions", "one row"],
 )
-def test_metrics_are_defined_or_null_where_classes_are_missing(
+def test_metrics_without_some_classes_are_defined_or_nan(
     labels: list[int], predicted: list[int]
 ) -> None:
     probabilities = np.eye(4)[predicted]
@@ -76,7 +76,7 @@ def test_metrics_are_defined_or_null_where_classes_are_missing(
     json.dumps(for_json(values), allow_nan=False)
 
 
-def test_the_interval_of_the_mae_equals_scipys_own_on_the_errors() -> None:
+def test_the_interval_of_the_mae_equals_scipys_on_the_errors() -> None:
     labels, predicted, probabilities = draw()
     ours = bootstrap_intervals(labels, predicted, probabilities, resamples=500, seed=3)["mae"]
     errors = np.abs(labels - predicted)
@@ -86,7 +86,7 @@ def test_the_interval_of_the_mae_equals_scipys_own_on_the_errors() -> None:
     assert ours == pytest.approx((theirs.low, theirs.high))
 
 
-def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
+def test_bootstrap_intervals_cover_the_true_value() -> None:
     rng = np.random.default_rng(0)
     runs, hits = 200, 0
     for _ in range(runs):
@@ -94,5 +94,5 @@ def test_intervals_hold_the_truth_as_often_as_they_promise() -> None:
         predicted = labels + (rng.random(100) < 0.3)  # the true MAE is 0.3
         low, high = bootstrap_intervals(labels, predicted, np.eye(3)[predicted], 200)["mae"]
         hits += low <= 0.3 <= high
-    # The percentile interval of 100 rows covers a little less than it promises.
+    # The percentile interval of 100 rows covers a little less than 95 %.
     assert stats.binomtest(hits, runs, 0.93).pvalue > 0.001

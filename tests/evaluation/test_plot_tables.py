@@ -1,4 +1,4 @@
-"""The tables behind the plots: scikit-learn's reliability curve, and the bins of the lengths."""
+"""The plot tables against scikit-learn's reliability curve and plain loops over the lengths."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from ordinal.evaluation.plot_tables import mae_per_length, reliability
 
 @pytest.fixture(params=range(3))
 def drawn(request: pytest.FixtureRequest) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Labels, and the distributions of two models of them, in float32; some are quite sure."""
+    """Labels, and the float32 distributions of two models; some are near certain."""
     rng = np.random.default_rng(request.param)
     labels = rng.integers(5, size=400)
     probabilities = rng.dirichlet(np.ones(5), size=400)
@@ -22,7 +22,7 @@ def drawn(request: pytest.FixtureRequest) -> tuple[np.ndarray, dict[str, np.ndar
     return labels, {which: rows.astype(np.float32) for which, rows in given.items()}
 
 
-def test_the_reliability_table_is_scikit_learns_curve(
+def test_the_reliability_table_equals_scikit_learns_curve(
     drawn: tuple[np.ndarray, dict[str, np.ndarray]],
 ) -> None:
     labels, distributions = drawn
@@ -51,7 +51,7 @@ def test_the_mean_gap_of_the_reliability_table_is_the_ece(
         assert mean == pytest.approx(expected_calibration_error(labels, probabilities), abs=2e-6)
 
 
-def test_a_bin_holds_its_right_edge_and_a_sure_row_is_in_the_last() -> None:
+def test_a_bin_includes_its_right_edge() -> None:
     # Of 15 bins the 9th is (8/15, 9/15], the 15th (14/15, 1].
     probabilities = np.array([[0.6, 0.4], [0.55, 0.45], [0.61, 0.39], [1.0, 0.0]])
     table = reliability(np.array([0, 1, 0, 1]), {"now": probabilities})
@@ -67,7 +67,7 @@ def test_a_bin_holds_its_right_edge_and_a_sure_row_is_in_the_last() -> None:
 
 
 @pytest.mark.parametrize("rows", [3, 24, 500])
-def test_every_row_counts_in_the_one_bin_that_holds_its_length(rows: int) -> None:
+def test_every_row_is_in_the_bin_of_its_length(rows: int) -> None:
     rng = np.random.default_rng(rows)
     labels, predicted = rng.integers(5, size=(2, rows))
     lengths = rng.geometric(0.05, size=rows) + 2
@@ -76,12 +76,12 @@ def test_every_row_counts_in_the_one_bin_that_holds_its_length(rows: int) -> Non
     assert (ends[0][0], ends[-1][1]) == (lengths.min(), lengths.max())
     assert [low for low, _ in ends[1:]] == [high + 1 for _, high in ends[:-1]]
     for (low, high), count, mae in zip(ends, table["rows"], table["mae"], strict=True):
-        held = (lengths >= low) & (lengths <= high)
-        assert held.sum() == count
-        assert np.abs(labels - predicted)[held].mean() == pytest.approx(mae, abs=1e-6)
+        inside = (lengths >= low) & (lengths <= high)
+        assert inside.sum() == count
+        assert np.abs(labels - predicted)[inside].mean() == pytest.approx(mae, abs=1e-6)
 
 
-def test_the_bins_hold_as_many_rows_each_if_no_two_lengths_are_equal() -> None:
+def test_bins_of_distinct_lengths_have_equal_numbers_of_rows() -> None:
     lengths = np.random.default_rng(0).permutation(np.arange(5, 105))
     table = mae_per_length(lengths % 3, lengths % 3, lengths)
     assert table["rows"].tolist() == [20] * 5
@@ -92,12 +92,12 @@ def test_the_bins_hold_as_many_rows_each_if_no_two_lengths_are_equal() -> None:
     ("lengths", "bins"),
     [
         ([7, 7, 7], {"7 to 7": 3}),
-        # Nine in ten are of one length: most quantiles fall on it.
+        # Nine in ten rows have one length, so most quantiles are equal.
         ([4] * 18 + [9, 12], {"4 to 4": 18, "5 to 12": 2}),
         ([10, 3], {"3 to 3": 1, "4 to 10": 1}),
     ],
 )
-def test_reviews_of_one_length_share_a_bin(lengths: list[int], bins: dict[str, int]) -> None:
+def test_reviews_of_equal_length_are_in_one_bin(lengths: list[int], bins: dict[str, int]) -> None:
     zeros = np.zeros(len(lengths), np.int64)
     table = mae_per_length(zeros, zeros, np.array(lengths))
     assert dict(zip(table["tokens"], table["rows"], strict=True)) == bins
