@@ -1,28 +1,75 @@
-"""The table of predictions that the evaluate stage writes: its schema, written and read here."""
+"""The table of predictions, data/predictions/PART.parquet: its columns, written and read here.
+
+One row per review: `row` (its number in data/raw), `label`, `predicted`, `low` and `high` (the ends
+of its interval; all four are classes 0 … K−1), and then `p_<label>` for each label, lowest first.
+The probabilities are found by position: they are the columns after the last of `COLUMNS`. So a
+label can be called "p_x", and a column in front of them can have any other name.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from ordinal.common.errors import UserError
-from ordinal.common.types import Probabilities
+from ordinal.common.types import Labels, Probabilities, Rows
+
+COLUMNS = ("row", "label", "predicted", "low", "high")
+
+
+def probability_columns(labels: Sequence[str]) -> list[str]:
+    """Return the names of the K columns of probabilities."""
+    return [f"p_{label}" for label in labels]
+
+
+def predictions_table(
+    rows: Rows,
+    labels: Labels,
+    predicted: Labels,
+    interval: tuple[Labels, Labels],
+    probabilities: Probabilities,
+    names: Sequence[str],
+) -> pd.DataFrame:
+    """Return the table of predictions.
+
+    Args:
+        rows: number of each review in data/raw, shape (rows,).
+        labels: true classes, shape (rows,).
+        predicted: decoded classes, shape (rows,).
+        interval: lowest and highest class of each interval, both of shape (rows,).
+        probabilities: distributions, shape (rows, K).
+        names: the K labels, lowest first.
+    """
+    classes = zip(COLUMNS, (rows, labels, predicted, *interval), strict=True)
+    distributions = pd.DataFrame(probabilities, columns=probability_columns(names))
+    return pd.concat([pd.DataFrame(dict(classes)), distributions], axis=1)
+
+
+def probabilities_of(table: pd.DataFrame) -> Probabilities:
+    """Return the probabilities in a table of predictions, shape (rows, K)."""
+    return table[_probability_columns(table)].to_numpy(np.float64)
 
 
 def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> None:
-    """Check that two tables of predictions are of the same rows with the same labels.
+    """Check that two tables of predictions have the same rows, true labels and classes.
 
     Raises:
-        UserError: they are not; it calls them `runs`.
+        UserError: they do not; the message calls them `runs`.
     """
     if not first[["row", "label"]].equals(second[["row", "label"]]):
         raise UserError(
             f"{runs} were tested on different rows ({len(first)} and {len(second)}): "
-            "only runs over the same data and split can be compared"
+            "only runs on the same data and split can be compared"
         )
-    names = [list(table.filter(regex="^p_")) for table in (first, second)]
+    names = [_probability_columns(table) for table in (first, second)]
     if names[0] != names[1]:
-        raise UserError(f"{runs} tell other labels apart ({len(names[0])} and {len(names[1])})")
+        raise UserError(
+            f"{runs} predict different labels ({len(names[0])} and {len(names[1])}): "
+            "only runs on the same labels can be compared"
+        )
 
 
-def probabilities_of(table: pd.DataFrame) -> Probabilities:
-    """The `p_…` columns of a table of predictions, shape (rows, K)."""
-    return table.filter(regex="^p_").to_numpy(np.float64)
+def _probability_columns(table: pd.DataFrame) -> list[str]:
+    columns = list(table.columns)
+    start = 1 + max(columns.index(name) for name in COLUMNS if name in columns)
+    return columns[start:]

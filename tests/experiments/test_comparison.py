@@ -87,7 +87,7 @@ def test_runs_over_other_rows_are_refused(change: str) -> None:
 
 def test_runs_that_tell_other_labels_apart_are_refused() -> None:
     run = predictions(50, 0.5, seed=0)
-    with pytest.raises(UserError, match=r"the two runs tell other labels apart \(3 and 4\)"):
+    with pytest.raises(UserError, match=r"the two runs predict different labels \(3 and 4\)"):
         compare(run, run.assign(p_3=0.0))
 
 
@@ -113,7 +113,7 @@ def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> N
     assert figures["second"] - figures["first"] == 0
     assert figures["p_value"] == 1
 
-    measured = json.loads((finished_project / "metrics/metrics.json").read_text())["test"]
+    measured = json.loads((finished_project / "metrics/details.json").read_text())["test"]
     for revisions in (["first"], ["first", "slow"]):
         run = run_in(finished_project, "ordinal", "compare", *revisions, "--json")
         figures = json.loads(run.stdout)
