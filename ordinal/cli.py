@@ -15,6 +15,7 @@ import typer
 
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_file, for_json, read_json
+from ordinal.common.paths import DETAILS
 from ordinal.reporting.terminal import (
     arms_rows,
     arms_table,
@@ -46,10 +47,10 @@ def results(
     """Show the model beside the baselines, on the test rows."""
     with report_user_errors(AGAIN):
         try:
-            metrics = read_json(project / "metrics/metrics.json")
+            details = read_json(project / DETAILS)
         except FileNotFoundError as error:
             raise UserError(f"{error.filename} is missing: run `make repro` first") from None
-        _print(results_table(metrics))
+        _print(results_table(details))
 
 
 @app.command()

@@ -1,23 +1,51 @@
-"""Measure the model on all three parts, and write what it said of every review."""
+"""Evaluate the model on all three parts: write its predictions, metrics and plots."""
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
 from ordinal.common.params import Evaluate, Train
-from ordinal.common.paths import PARTS
-from ordinal.distributions.calibration import apply_temperature
+from ordinal.common.paths import (
+    BASELINE,
+    DETAILS,
+    FACTS,
+    METRICS,
+    MODEL,
+    PARTS,
+    PLOTS,
+    PREDICTIONS,
+    SPLIT,
+    SPLIT_COUNTS,
+    TOKEN_COUNTS,
+    TOKENIZED,
+)
+from ordinal.common.types import Decoding, Labels, Probabilities
+from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.metrics import all_metrics, bootstrap_intervals, distribution_metrics
 from ordinal.evaluation.plot_tables import plot_tables, reliability
+from ordinal.evaluation.predictions import predictions_table
+from ordinal.evaluation.results import headline
 from ordinal.model.classifier import load_calibration, load_classifier, torch_network
-from ordinal.model.inference import predict_probabilities
+from ordinal.model.inference import Network, predict_probabilities
 from ordinal.tokenization.tokens import Tokens
 
-MODEL = Path("models/ordinal")
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of one part; each array has one row per review."""
+
+    tokens: Tokens
+    uncalibrated: Probabilities
+    probabilities: Probabilities
+    predicted: Labels
+    low: Labels
+    high: Labels
 
 
 def main() -> None:
@@ -25,49 +53,90 @@ def main() -> None:
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
     network = torch_network(model, train.accelerator, train.precision)
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
-    facts = read_json(Path("data/raw/facts.json"))
-    metrics: dict[str, object] = {
+    parts = {part: predict(part, network, calibration, rule, params.coverage) for part in PARTS}
+    write_predictions(parts, names)
+    details = {
+        **upstream_results(),
+        **{part: metrics_of(predictions) for part, predictions in parts.items()},
+        **uncertainty_of(parts["test"], calibration.temperature, params),
+    }
+    write_json(DETAILS, details)
+    write_json(METRICS, headline(details))
+    write_plots(parts["test"], names)
+
+
+def predict(
+    part: str, network: Network, calibration: Calibration, rule: Decoding, coverage: float
+) -> Predictions:
+    tokens = Tokens.load(TOKENIZED / f"{part}.arrow")
+    uncalibrated = predict_probabilities(network, tokens, part)
+    probabilities = apply_temperature(uncalibrated, calibration.temperature)
+    low, high = intervals(probabilities, conformal_threshold(coverage, calibration.scores))
+    return Predictions(tokens, uncalibrated, probabilities, decode(probabilities, rule), low, high)
+
+
+def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) -> None:
+    with atomic_folder(PREDICTIONS) as out:
+        for part, predictions in parts.items():
+            rows = pd.read_parquet(SPLIT / f"{part}.parquet", columns=["row"])["row"].to_numpy()
+            table = predictions_table(
+                rows,
+                predictions.tokens.labels,
+                predictions.predicted,
+                (predictions.low, predictions.high),
+                predictions.probabilities,
+                names,
+            )
+            table.to_parquet(out / f"{part}.parquet", index=False)
+
+
+def upstream_results() -> dict[str, Any]:
+    """Collect the results of earlier stages, so that readers need only one file."""
+    facts = read_json(FACTS)
+    return {
         "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
-        "baseline": read_json(Path("metrics/baseline.json")),
+        "split": read_json(SPLIT_COUNTS),
+        "tokens": read_json(TOKEN_COUNTS),
+        "baseline": read_json(BASELINE),
     }
-    mass = conformal_threshold(params.coverage, calibration.scores)
 
-    with atomic_folder(Path("data/predictions")) as out:
-        for part in PARTS:
-            tokens = Tokens.load(Path(f"data/tokenized/{part}.arrow"))
-            labels = tokens.labels
-            uncalibrated = predict_probabilities(network, tokens, part)
-            probabilities = apply_temperature(uncalibrated, calibration.temperature)
-            predicted = decode(probabilities, rule)
-            low, high = intervals(probabilities, mass)
-            metrics[part] = for_json(all_metrics(labels, predicted, probabilities))
-            table = pd.read_parquet(f"data/split/{part}.parquet", columns=["row"])
-            table = table.assign(label=labels, predicted=predicted, low=low, high=high)
-            chances = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in names])
-            pd.concat([table, chances], axis=1).to_parquet(out / f"{part}.parquet", index=False)
 
-    # The last part is the test: what follows speaks of it alone.
-    stages = {"before": uncalibrated, "after": probabilities}
-    metrics["test_calibration"] = for_json({"temperature": calibration.temperature}) | {
-        stage: for_json(distribution_metrics(labels, given)) for stage, given in stages.items()
+def metrics_of(predictions: Predictions) -> dict[str, float | None]:
+    labels = predictions.tokens.labels
+    return for_json(all_metrics(labels, predictions.predicted, predictions.probabilities))
+
+
+def uncertainty_of(test: Predictions, temperature: float, params: Evaluate) -> dict[str, Any]:
+    """Return the intervals of the metrics, the calibration, and the coverage of label intervals."""
+    labels = test.tokens.labels
+    bootstrap = bootstrap_intervals(labels, test.predicted, test.probabilities, params.resamples)
+    return {
+        "bootstrap": {
+            name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrap.items()
+        },
+        "calibration": {
+            **for_json({"temperature": temperature}),
+            "before": for_json(distribution_metrics(labels, test.uncalibrated)),
+            "after": for_json(distribution_metrics(labels, test.probabilities)),
+        },
+        "interval": for_json(
+            {
+                "target": params.coverage,
+                "coverage": float(((test.low <= labels) & (labels <= test.high)).mean()),
+                "width": float((test.high - test.low + 1).mean()),
+            }
+        ),
     }
-    metrics["test_conformal"] = for_json(
-        {
-            "asked": params.coverage,
-            "coverage": float(((low <= labels) & (labels <= high)).mean()),
-            "mean_width": float((high - low + 1).mean()),
-        }
-    )
-    bootstrapped = bootstrap_intervals(labels, predicted, probabilities, params.resamples)
-    metrics["test_95_percent"] = {
-        name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrapped.items()
-    }
-    write_json(Path("metrics/metrics.json"), metrics)
-    tables = plot_tables(labels, predicted, tokens.lengths, names)
-    tables["reliability"] = reliability(labels, stages)
-    for name, plot in tables.items():
-        with atomic_file(Path(f"metrics/plots/{name}.csv")) as path:
-            plot.to_csv(path, index=False)
+
+
+def write_plots(test: Predictions, names: Sequence[str]) -> None:
+    labels = test.tokens.labels
+    tables = plot_tables(labels, test.predicted, test.tokens.lengths, names)
+    distributions = {"before": test.uncalibrated, "after": test.probabilities}
+    tables["reliability"] = reliability(labels, distributions)
+    for name, table in tables.items():
+        with atomic_file(PLOTS / f"{name}.csv") as path:
+            table.to_csv(path, index=False)
 
 
 if __name__ == "__main__":

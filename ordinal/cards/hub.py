@@ -1,4 +1,4 @@
-"""A trained model on the model hub: its folder, with the model card as its README."""
+"""Upload of a trained model to the model hub, with the model card as its README."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,20 @@ SUFFIXES = (".json", ".safetensors")
 
 
 def push_to_hub(folder: Path, card: str, repository: str, *, private: bool = False) -> str:
-    """Upload a model's folder, in one commit, to a repository that is made if need be.
+    """Upload a model's folder in one commit, and create the repository if it does not exist.
 
-    `card` is the model card of that very model. Returns the repository's URL.
+    Args:
+        folder: the model's folder.
+        card: the model card of this model.
+        repository: OWNER/NAME.
+        private: if a new repository is private.
+
+    Returns:
+        The URL of the repository.
 
     Raises:
         UserError: the card is of another model or not valid, there is no token, or the hub refuses
-            it or does not answer.
+            the upload or can't be reached.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
@@ -25,11 +32,11 @@ def push_to_hub(folder: Path, card: str, repository: str, *, private: bool = Fal
     if not weights.is_file():
         raise UserError(f"{folder} is not a model folder: it has no {weights.name}")
     if sha256(weights) not in card:
-        raise UserError(f"the model card is not that of the model in {folder}: run `make repro`")
+        raise UserError(f"the model card is not of the model in {folder}: run `make repro`")
     if not get_token():
         raise UserError(
             "there is no token for the model hub: run `hf auth login`, or set HF_TOKEN to a token "
-            "that may write"
+            "with write access"
         )
     content = for_repository(card, repository)
     files = [path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES]
@@ -44,15 +51,15 @@ def push_to_hub(folder: Path, card: str, repository: str, *, private: bool = Fal
 
 
 def for_repository(card: str, repository: str) -> str:
-    """The card with examples that fetch the model from where it will lie."""
-    fetched = f'folder = snapshot_download("{repository}")'
+    """Return the card with examples that download the model from its repository."""
+    download = f'folder = snapshot_download("{repository}")'
     return card.replace(
-        'folder = "models/ordinal"', f"from huggingface_hub import snapshot_download\n\n{fetched}"
+        'folder = "models/ordinal"', f"from huggingface_hub import snapshot_download\n\n{download}"
     )
 
 
 def _validate(card: str) -> None:
-    """Ask the hub whether it takes the card, before anything is made or uploaded."""
+    """Ask the hub if the card is valid, before anything is created or uploaded."""
     from huggingface_hub import ModelCard
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -75,12 +82,12 @@ def _clear_errors(repository: str, endpoint: str) -> Iterator[None]:
     except UserError:
         raise
     except HFValidationError as error:
-        raise UserError(f"'{repository}' can't be a repository's name: {_line(error)}") from None
+        raise UserError(f"'{repository}' is not a valid name: {_line(error)}") from None
     except HfHubHTTPError as error:
         refused = error.response.status_code in (401, 403)
-        hint = ": use a token that may write there" if refused else ""
+        hint = ": use a token with write access" if refused else ""
         raise UserError(f"the model hub refuses {repository} ({_line(error)}){hint}") from None
-    except Exception as error:  # noqa: BLE001, each version of the hub's client raises other kinds
+    except Exception as error:  # noqa: BLE001, network errors differ between versions of the client
         raise UserError(
             f"the model hub at {endpoint} can't be reached ({_line(error)}): check the network"
         ) from None

@@ -1,4 +1,4 @@
-"""Pictures in SVG: the same bytes for the same figures, whenever they are drawn."""
+"""Charts as SVG text: the same bytes for the same numbers."""
 
 import io
 import re
@@ -14,21 +14,20 @@ from matplotlib.ticker import MaxNLocator
 if TYPE_CHECKING:
     from ordinal.experiments.study import Arm
 
-# Matplotlib's own look whatever the user's settings; text stays text; and ids do not differ.
+# Matplotlib's defaults instead of the user's settings, text as text, and reproducible ids.
 STYLE: list[str | dict[str, Any]] = [
     "default",
     {"svg.fonttype": "none", "svg.hashsalt": "ordinal", "font.size": 9.0},
 ]
 INK, OTHER_INK = "#1f4e79", "#c2571a"
 WIDTH, ROW = 5.5, 0.42  # inches
-SMALL = (3.6, 2.6)  # inches: what can be read on a phone
+SMALL = (3.6, 2.6)  # inches; readable on a phone
 
 
 def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title: str) -> str:
-    """The SVG text of a picture of the arms, from the top in the order given.
+    """Draw the variants from top to bottom: mean, 95 % interval, and a faint dot per seed.
 
-    Each has a dot at its mean, a line over its 95 % interval, and below them a faint dot a seed.
-    A dashed line marks the mean of the reference, which is the name of one of the arms.
+    A dashed line marks the mean of the variant called `reference`.
     """
     height = ROW * len(arms) + 0.1
     rows = range(len(arms))
@@ -36,8 +35,8 @@ def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title
     values = [(value, row + 0.22) for row, arm in enumerate(arms) for value in arm.values]
     base = next(arm.mean for arm in arms if arm.name == reference)
     with style.context(STYLE):
-        # The axes fill the figure, and what stands around them makes the picture as much larger
-        # as it needs: a long name takes nothing from the axes.
+        # The axes fill the figure. The tight bounding box adds the labels around them, so that a
+        # long name does not make the axes smaller.
         figure = Figure(figsize=(WIDTH, height))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.axvline(base, color="grey", lw=0.8, ls="--", label=f"mean of {reference}")
@@ -47,7 +46,7 @@ def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title
             *zip(*values, strict=True), "o", color=INK, ms=3.5, mew=0, alpha=0.4, label="one seed"
         )
         axes.set_ylim(len(arms) - 0.4, -0.6)
-        # Names are no formulas, even with two dollar signs.
+        # A name with two dollar signs is not a formula.
         axes.set_yticks(rows, [arm.name for arm in arms], parse_math=False)
         axes.set_xlabel(metric, parse_math=False)
         axes.set_title(title, parse_math=False)
@@ -58,17 +57,23 @@ def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-        picture = io.StringIO()
+        buffer = io.StringIO()
         figure.savefig(
-            picture, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
+            buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
         )
-    return picture.getvalue()
+    return buffer.getvalue()
 
 
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_label: str, y_label: str
 ) -> str:
-    """An SVG element of one or two lines, given by name as their x, whole numbers, and their y."""
+    """Draw one or two lines as an SVG element.
+
+    Args:
+        lines: by name, the x (whole numbers) and the y of each line.
+        x_label: label of the x axis.
+        y_label: label of the y axis.
+    """
 
     def draw(axes: Axes) -> None:
         for (name, points), ink in zip(lines.items(), (INK, OTHER_INK), strict=False):
@@ -80,7 +85,10 @@ def curves(
 
 
 def reliability_diagram(table: pd.DataFrame) -> str:
-    """An SVG element of `plots.reliability`: a disc a bin, its area the share of the rows."""
+    """Draw a table of `plot_tables.reliability` as an SVG element.
+
+    Each bin is a point in a disc, whose area is proportional to its share of the rows.
+    """
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--")
@@ -93,11 +101,11 @@ def reliability_diagram(table: pd.DataFrame) -> str:
             axes.plot(*points, "o", color=ink, ms=3, mew=0, label=f"{name} calibration")
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
 
-    return _element(draw, "probability of the likeliest label", "share in which it is right")
+    return _element(draw, "probability of the most probable label", "accuracy")
 
 
 def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
-    """A picture as an element of a page: on the page's ground, with no id that another has."""
+    """Draw a transparent SVG element, whose ids differ from those of other elements of the page."""
     salt = {"svg.hashsalt": f"{x_label}, {y_label}"}
     with style.context([*STYLE, salt, {"figure.facecolor": "none", "axes.facecolor": "none"}]):
         figure = Figure(figsize=SMALL, layout="constrained")
@@ -107,9 +115,10 @@ def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
         axes.spines[["right", "top"]].set_visible(False)
         if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend(frameon=False)
-        picture = io.StringIO()
+        buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(picture, format="svg", metadata=nothing)
-    text = picture.getvalue()
-    # The hashed ids are referred to; the others number what is drawn, from 1 in every picture.
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    text = buffer.getvalue()
+    # Other parts of the SVG refer to the hashed ids only. The numbered ids start at 1 in each
+    # element and would not be unique on the page.
     return re.sub(r' id="[^"]*_\d+"', "", text[text.index("<svg") :])

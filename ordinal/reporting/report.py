@@ -1,4 +1,4 @@
-"""One web page about a run: self-contained, the same bytes for the same run."""
+"""The report of a run: one self-contained web page, the same bytes for the same run."""
 
 from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
@@ -7,19 +7,18 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ordinal.cards.model_card import METRICS
 from ordinal.evaluation.metrics import confusion_matrix
 from ordinal.evaluation.predictions import probabilities_of
+from ordinal.evaluation.results import BASELINE_NAMES, METRIC_NAMES, format_number, results_rows
 from ordinal.reporting.charts import curves, reliability_diagram
 from ordinal.reporting.run import Run, Stage
-from ordinal.reporting.terminal import NAMES, results_rows
 
-MOST_WRONG = 10  # reviews shown
-SHOWN = 500  # characters of each
+MAX_ERRORS = 10  # reviews with the largest errors
+MAX_CHARACTERS = 500  # of each of these reviews
 
 
 def report(run: Run) -> str:
-    """The HTML text of the page. What comes from the data stands in it as text, never as markup."""
+    """Return the HTML of the page. Text that comes from the data is escaped."""
     names, plots = run.facts["labels"], run.plots
     labels, predicted = (run.predictions[name].to_numpy() for name in ("label", "predicted"))
     confusion = confusion_matrix(labels, predicted, len(names))
@@ -31,50 +30,50 @@ def report(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters |= {"count": _count, "figure": _figure, "percent": _percent}
+    pages.filters |= {"count": _count, "number": format_number, "percent": _percent}
     return pages.get_template("report.html").render(
         run=run,
         names=names,
-        baseline_names={name: NAMES.get(name, name) for name in run.metrics["baseline"]},
-        meanings=METRICS,
-        results=results_rows(run.metrics),
+        baseline_names=BASELINE_NAMES,
+        metric_names=METRIC_NAMES,
+        results=results_rows(run.details),
         confusion=confusion.tolist(),
         mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
         widths=coverage_by_width(run.predictions),
-        wrong=most_wrong(run.predictions),
-        shown=SHOWN,
+        largest_errors=largest_errors(run.predictions),
+        max_characters=MAX_CHARACTERS,
         layers=list(layers(run.stages)),
-        pictures=_pictures(plots),
+        charts=_charts(plots),
     )
 
 
 def coverage_by_width(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Of each `width` of the intervals: the `rows`, and how often the true label is in."""
+    """Return one row per interval width: `width`, `rows`, and the `coverage` of the true label."""
     low, high, label = (predictions[name] for name in ("low", "high", "label"))
-    table = pd.DataFrame({"width": high - low + 1, "holds": (low <= label) & (label <= high)})
-    groups = table.groupby("width")["holds"].agg(rows="size", coverage="mean")
+    table = pd.DataFrame({"width": high - low + 1, "covered": (low <= label) & (label <= high)})
+    groups = table.groupby("width")["covered"].agg(rows="size", coverage="mean")
     return groups.reset_index()
 
 
-def most_wrong(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the largest error; of equal ones those whose true label was thought least likely.
+def largest_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the wrong predictions with the largest error, at most `MAX_ERRORS`.
 
-    At most `MOST_WRONG`, and none that is right. `error`, `distribution` and `of_truth`, the
-    probability of the true label, are new columns.
+    Of equal errors, those with the least probable true label come first. New columns are `error`,
+    `distribution`, and `p_true`, the probability of the true label.
     """
     distributions = probabilities_of(predictions)
     table = predictions.assign(
         error=(predictions["predicted"] - predictions["label"]).abs(),
         distribution=distributions.tolist(),
-        of_truth=distributions[np.arange(len(predictions)), predictions["label"]],
+        p_true=distributions[np.arange(len(predictions)), predictions["label"]],
     )
-    order = ["error", "of_truth", "row"]
+    order = ["error", "p_true", "row"]
     table = table[table["error"] > 0].sort_values(order, ascending=[False, True, True])
-    return table.head(MOST_WRONG)
+    return table.head(MAX_ERRORS)
 
 
 def layers(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
-    """The names of the stages, each layer reading from those above it."""
+    """Yield the names of the stages layer by layer; each stage reads from earlier layers."""
     sorter = TopologicalSorter({name: stage.after for name, stage in stages.items()})
     sorter.prepare()
     while sorter.is_active():
@@ -83,7 +82,7 @@ def layers(stages: Mapping[str, Stage]) -> Iterator[list[str]]:
         sorter.done(*ready)
 
 
-def _pictures(plots: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+def _charts(plots: Mapping[str, pd.DataFrame]) -> dict[str, str]:
     epochs, steps = plots["epochs"].to_dict("list"), plots["steps"].to_dict("list")
     losses = {
         "training": (epochs["epoch"], epochs["train_loss"]),
@@ -100,10 +99,6 @@ def _pictures(plots: Mapping[str, pd.DataFrame]) -> dict[str, str]:
 
 def _count(number: int) -> str:
     return f"{number:,}"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4f}"
 
 
 def _percent(share: float) -> str:

@@ -1,7 +1,7 @@
-"""A finished run, read from the files of the pipeline: all that `ordinal report` tells of it.
+"""A finished run, read from the files of the pipeline.
 
-The parameters and the stages are those of dvc.lock, which says what ran; params.yaml and dvc.yaml
-may have changed since.
+Parameters and stages come from dvc.lock, which records what has run. params.yaml and dvc.yaml may
+have changed since.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,15 @@ import pandas as pd
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, read_yaml
+from ordinal.common.paths import DETAILS, DVC_LOCK, FACTS, PLOTS, PREDICTIONS, SPLIT
 
-PLOTS = ("confusion", "mae_per_class", "mae_per_length", "reliability", "epochs", "steps")
+PLOT_TABLES = ("confusion", "mae_per_class", "mae_per_length", "reliability", "epochs", "steps")
 TEXT_COLUMNS = dict.fromkeys(("label", "predicted", "tokens"), str)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the pipeline: the stages whose outputs it reads, and the paths of its own."""
+    """A stage of the pipeline: the stages whose outputs it reads, and its own outputs."""
 
     after: list[str]
     outs: list[str]
@@ -28,21 +29,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of the pipeline left behind."""
+    """The files of one run of the pipeline."""
 
     facts: dict[str, Any]
-    """The record of the data: name, licence, labels, rows, what was dropped."""
-    split: dict[str, Any]
-    """Rows of each part, and duplicates of earlier parts."""
-    tokens: dict[str, Any]
-    """Of each part: rows, mean and greatest length, and how many were cut."""
-    metrics: dict[str, Any]
+    """Facts about the data: name, licence, labels, rows, dropped rows (data/raw/facts.json)."""
+    details: dict[str, Any]
+    """All results (metrics/details.json, see `evaluation.results`)."""
     plots: dict[str, pd.DataFrame]
-    """The tables of metrics/plots, by name."""
+    """The tables of metrics/plots by name."""
     predictions: pd.DataFrame
-    """A test row each: `row`, `text`, `label`, `predicted`, `low`, `high`, `p_…`."""
+    """The table of predictions of the test rows (see `evaluation.predictions`), with `text`."""
     parameters: dict[str, dict[str, Any]]
-    """By section."""
+    """The parameters by section."""
     stages: dict[str, Stage]
 
 
@@ -50,22 +48,18 @@ def read_run(project: Path) -> Run:
     """Read the finished run of a project.
 
     Raises:
-        UserError: a file is missing, or the files are of different runs.
+        UserError: a file is missing or damaged, or the files are not of one run.
     """
-    metrics, data = project / "metrics", project / "data"
     try:
-        lock = _read_lock(project / "dvc.lock")
+        lock = _read_lock(project / DVC_LOCK)
         _refuse_stale_stages(lock)
-        plots = {name: _read_plot(metrics / f"plots/{name}.csv") for name in PLOTS}
-        predictions = _read_parquet(data / "predictions/test.parquet")
-        texts = _read_parquet(data / "split/test.parquet", ["row", "label", "text"])
+        texts = _read_parquet(project / SPLIT / "test.parquet", ["row", "label", "text"])
+        predictions = _read_parquet(project / PREDICTIONS / "test.parquet")
         run = Run(
-            facts=read_json(data / "raw/facts.json"),
-            split=read_json(metrics / "split.json"),
-            tokens=read_json(metrics / "tokenize.json"),
-            metrics=read_json(metrics / "metrics.json"),
-            plots=plots,
-            predictions=predictions.merge(texts, on=["row", "label"]),
+            facts=read_json(project / FACTS),
+            details=read_json(project / DETAILS),
+            plots={name: _read_plot(project / PLOTS / f"{name}.csv") for name in PLOT_TABLES},
+            predictions=texts.merge(predictions, on=["row", "label"]),
             parameters=_parameters(lock),
             stages=_stages(lock),
         )
@@ -80,7 +74,7 @@ def _read_lock(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is missing: run `make repro` first")
     content = read_yaml(path)
     if not isinstance(content, dict) or "stages" not in content:
-        raise UserError(f"{path} names no stages: take it back with `git checkout {path}`")
+        raise UserError(f"{path} has no stages: restore it with `git checkout {path}`")
     stages: dict[str, Any] = content["stages"]
     return stages
 
@@ -90,33 +84,33 @@ def _read_plot(path: Path) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    with path.open("rb") as file:  # pandas' error does not name the file
+    with path.open("rb") as file:  # an error of pandas would not name the file
         return pd.read_parquet(file, columns=columns)
 
 
 def _refuse_stale_stages(lock: Mapping[str, Any]) -> None:
-    made = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+    outs = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
     for name, stage in lock.items():
-        for read in stage["deps"]:
-            if read["md5"] != made.get(read["path"], read["md5"]):
+        for dep in stage["deps"]:
+            if dep["md5"] != outs.get(dep["path"], dep["md5"]):
                 raise UserError(
-                    f"{name} has not run since {read['path']} changed: run `make repro` first"
+                    f"{name} has not run since {dep['path']} changed: run `make repro` first"
                 )
 
 
 def _refuse_other_data(run: Run) -> None:
-    """Git brings back the metrics of another run, but not its data."""
+    """Compare predictions and plots: git may restore the metrics of another run, but not data/."""
     names = dict(enumerate(run.facts["labels"]))
-    told = run.plots["confusion"]
+    plotted = run.plots["confusion"]
     for column in ("label", "predicted"):
-        if run.predictions[column].map(names).tolist() != told[column].tolist():
+        if run.predictions[column].map(names).tolist() != plotted[column].tolist():
             raise UserError(
                 "data/ and metrics/ are of different runs: run `dvc checkout`, or `make repro`"
             )
 
 
 def _parameters(lock: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """By section: stages read whole sections, and single keys, such as `train.decode`."""
+    """Return the parameters by section; stages read whole sections or keys like `train.decode`."""
     read = [item for stage in lock.values() for item in stage["params"]["params.yaml"].items()]
     sections: dict[str, dict[str, Any]] = {}
     for key, value in sorted(read, key=lambda item: "." in item[0]):
@@ -126,11 +120,11 @@ def _parameters(lock: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _stages(lock: Mapping[str, Any]) -> dict[str, Stage]:
-    maker = {out["path"]: name for name, stage in lock.items() for out in stage["outs"]}
-    reads = {name: {read["path"] for read in stage["deps"]} for name, stage in lock.items()}
+    makers = {out["path"]: name for name, stage in lock.items() for out in stage["outs"]}
+    deps = {name: {dep["path"] for dep in stage["deps"]} for name, stage in lock.items()}
     return {
         name: Stage(
-            sorted({maker[path] for path in reads[name] & maker.keys()}),
+            sorted({makers[path] for path in deps[name] & makers.keys()}),
             [out["path"] for out in stage["outs"]],
         )
         for name, stage in lock.items()

@@ -1,4 +1,4 @@
-"""The tables people read: a model beside the baselines, one run beside another, a file's labels."""
+"""Tables for the terminal: results, comparisons of runs, predictions, and the labels of a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,6 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ordinal.common.files import for_json
+from ordinal.evaluation.results import BASELINE_NAMES, format_number, results_rows
+from ordinal.evaluation.results import format_interval as _interval
+from ordinal.evaluation.results import format_number as _figure
 
 if TYPE_CHECKING:
     from ordinal.experiments.comparison import Difference
@@ -16,45 +19,30 @@ if TYPE_CHECKING:
     from ordinal.prediction.forms import FormFigures
     from ordinal.prediction.predictor import Prediction
 
-NAMES = {"median": "median", "tfidf": "TF-IDF"}
 
-
-def results_table(metrics: dict[str, Any]) -> Table:
-    """Test metrics, one a row: of the baselines, of the model, and the model's 95 % interval."""
-    data = metrics["data"]
+def results_table(details: dict[str, Any]) -> Table:
+    """Return one row per test metric: the baselines, the model, and its 95 % interval."""
+    data = details["data"]
     kind = "synthetic reviews" if data["synthetic"] else "reviews"
     table = Table(title=f"Test rows of {escape(data['name'])} ({data['rows']} {kind} in all)")
     table.add_column("metric")
-    for name in metrics["baseline"]:
-        table.add_column(NAMES.get(name, name), justify="right")
+    for name in details["baseline"]:
+        table.add_column(BASELINE_NAMES[name], justify="right")
     table.add_column("this model", justify="right", style="bold")
     table.add_column("95 % interval", justify="right")
-    for row in results_rows(metrics):
+    for row in results_rows(details):
         table.add_row(*row)
-    conformal, calibration = metrics["test_conformal"], metrics["test_calibration"]
+    labels, calibration = details["interval"], details["calibration"]
+    before, after = calibration["before"], calibration["after"]
     table.caption = (
-        f"Intervals of labels, {conformal['mean_width']:.2f} wide on average, hold the truth in "
-        f"{conformal['coverage']:.1%} of the reviews (asked for: {100 * conformal['asked']:g}%). "
-        f"Calibration (temperature {calibration['temperature']:.2f}): "
-        f"log loss {calibration['before']['log_loss']:.4f} before, "
-        f"{calibration['after']['log_loss']:.4f} after; "
-        f"ece {calibration['before']['ece']:.4f}, {calibration['after']['ece']:.4f}."
+        f"Label intervals contain the true label in {labels['coverage']:.1%} of these rows "
+        f"(target {100 * labels['target']:g}%); their mean width is {labels['width']:.2f}. "
+        f"Calibration with temperature {calibration['temperature']:.2f}: "
+        f"log loss {format_number(before['log_loss'])} before, "
+        f"{format_number(after['log_loss'])} after; "
+        f"ece {format_number(before['ece'])} before, {format_number(after['ece'])} after."
     )
     return table
-
-
-def results_rows(metrics: dict[str, Any]) -> list[list[str]]:
-    """Test metrics, one a row: its name, each baseline, the model, and the model's interval."""
-    intervals = metrics["test_95_percent"]
-    return [
-        [
-            metric,
-            *(_figure(figures[metric]) for figures in metrics["baseline"].values()),
-            _figure(value),
-            _interval(**intervals[metric]),
-        ]
-        for metric, value in metrics["test"].items()
-    ]
 
 
 def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]") -> Table:
@@ -141,21 +129,21 @@ def arms_rows(arms: "Sequence[Arm]") -> list[dict[str, Any]]:
 
 
 def facts_lines(facts: "Facts") -> list[str]:
-    """What a file of somebody's own holds, save its labels."""
+    """Describe a file of reviews, except its labels."""
     low, middle, high, most = facts.words
     return [
         f"{facts.path}: {facts.rows} rows",
-        f"text in column '{facts.text}': 9 in 10 have {low} to {high} words, half at most "
-        f"{middle}, the longest {most}",
+        f"text in column '{facts.text}': median {middle} words, 9 in 10 have {low} to {high}, "
+        f"maximum {most}",
         f"rows that repeat an earlier text: {facts.repeats}",
-        f"texts that stand with different labels: {facts.contradictions}",
-        f"blank rows, which are dropped: {facts.blank}",
+        f"texts with different labels: {facts.contradictions}",
+        f"blank rows (will be dropped): {facts.blank}",
         f"labels in column '{facts.label}':",
     ]
 
 
 def labels_table(counts: Mapping[str, int], order: "Sequence[int | str] | None") -> Table:
-    """Rows of each label: in their order, or the most frequent first if the order is not known."""
+    """Return one row per label, in their order, or the most frequent first without an order."""
     listed = [str(label) for label in order or ()]
     rest = sorted(counts.keys() - set(listed), key=lambda key: (-counts[key], key))
     table = Table("label")
@@ -190,11 +178,3 @@ def _difference(figures: "Difference | Against") -> list[str]:
         " to ".join(ends),
         _figure(figures.p_value, ".3f"),
     ]
-
-
-def _figure(value: float | None, form: str = ".4f") -> str:
-    return "–" if value is None or value != value else format(value, form)
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return f"{_figure(low)} to {_figure(high)}"

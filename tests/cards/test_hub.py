@@ -1,4 +1,4 @@
-"""A model goes to the model hub whole, or not at all; a server on this machine stands in for it."""
+"""Uploads to the model hub, whole or not at all; a local server replaces the hub."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ Push = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def hub(finished_project: Path) -> Iterator[Loopback]:
-    """Takes all that is sent to me/stars: weights into a store of their own, as the hub does."""
+    """A server that accepts uploads to me/stars, weights separately, as the hub does."""
     weights = finished_project / "models/ordinal/model.safetensors"
     modes = [
         {
@@ -90,7 +90,7 @@ def as_json(content: object, status: int = 200) -> Answer:
 
 
 def uploaded(hub: Loopback) -> dict[str, bytes]:
-    """The files of the commit that the hub was sent, by name."""
+    """Return the files of the commit that the hub received, by name."""
     files = {}
     for line in hub.received[COMMIT].splitlines():
         operation = json.loads(line)
@@ -102,7 +102,7 @@ def uploaded(hub: Loopback) -> dict[str, bytes]:
     return files
 
 
-def test_the_folder_and_the_card_go_up_in_one_commit(
+def test_the_folder_and_the_card_are_uploaded_in_one_commit(
     finished_project: Path, hub: Loopback, push: Push
 ) -> None:
     folder = finished_project / "models/ordinal"
@@ -117,9 +117,9 @@ def test_the_folder_and_the_card_go_up_in_one_commit(
     assert hub.asked.count(COMMIT) == 1
     assert b"private" not in hub.received[CREATE]
 
-    # The card is that of the run, and its examples fetch the model from its new place.
+    # The card is that of the run, and its examples download the model from the hub.
     results = ModelCard(readme).data.eval_results
-    measured = read_json(finished_project / "metrics/metrics.json")["test"]
+    measured = read_json(finished_project / "metrics/details.json")["test"]
     assert {result.metric_type: result.metric_value for result in results} == {
         name: value for name, value in measured.items() if value is not None
     }
@@ -132,7 +132,7 @@ def test_a_repository_can_be_private(hub: Loopback, push: Push) -> None:
     assert json.loads(hub.received[CREATE])["visibility"] == "private"
 
 
-def test_the_model_of_a_commit_goes_up_with_the_card_of_that_commit(
+def test_the_model_of_a_commit_is_uploaded_with_the_card_of_that_commit(
     finished_project: Path, hub: Loopback, push: Push
 ) -> None:
     folder = finished_project / "models/ordinal"
@@ -153,23 +153,23 @@ def test_the_model_of_a_commit_goes_up_with_the_card_of_that_commit(
     [
         (VALIDATE, Answer(400, b'{"errors": ["tags is no list"]}'), "is not valid, so nothing"),
         (VALIDATE, Answer(500), "the model hub refuses me/stars"),
-        (CREATE, Answer(401), "use a token that may write there"),
-        (CREATE, Answer(403), "use a token that may write there"),
+        (CREATE, Answer(401), "use a token with write access"),
+        (CREATE, Answer(403), "use a token with write access"),
     ],
 )
-def test_what_the_hub_refuses_is_said_and_nothing_goes_up(
+def test_a_refusal_of_the_hub_is_reported_and_nothing_is_uploaded(
     hub: Loopback, push: Push, path: str, answer: Answer, complaint: str
 ) -> None:
     hub.answer(path, answer)
     assert_refused(push(), hub, complaint)
 
 
-def test_without_a_token_the_hub_is_not_asked(hub: Loopback, push: Push) -> None:
+def test_without_a_token_there_is_no_request(hub: Loopback, push: Push) -> None:
     assert_refused(push(HF_TOKEN=""), hub, "run `hf auth login`, or set HF_TOKEN")
     assert hub.asked == []
 
 
-def test_without_a_network_that_is_said(hub: Loopback, push: Push) -> None:
+def test_without_a_network_the_error_says_so(hub: Loopback, push: Push) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -177,9 +177,9 @@ def test_without_a_network_that_is_said(hub: Loopback, push: Push) -> None:
     assert_refused(push(HF_HUB_OFFLINE="1"), hub, "can't be reached")
 
 
-def test_a_name_that_can_be_no_repository_is_refused(hub: Loopback, push: Push) -> None:
+def test_an_invalid_repository_name_is_refused(hub: Loopback, push: Push) -> None:
     run = push(repository="me/my stars")
-    assert_refused(run, hub, "'me/my stars' can't be a repository's name")
+    assert_refused(run, hub, "'me/my stars' is not a valid name")
 
 
 def test_a_card_of_another_model_is_not_uploaded(
@@ -188,7 +188,7 @@ def test_a_card_of_another_model_is_not_uploaded(
     card = finished_project / "metrics/model_card.md"
     weights = finished_project / "models/ordinal/model.safetensors"
     card.write_text(card.read_text().replace(sha256(weights), "0" * 64))
-    assert_refused(push(), hub, "the model card is not that of the model in models/ordinal")
+    assert_refused(push(), hub, "the model card is not of the model in models/ordinal")
     card.unlink()
     assert_refused(push(), hub, "metrics/model_card.md is missing: run `make repro` first")
     weights.unlink()

@@ -1,4 +1,4 @@
-"""The model card says what the run's files say, of any data, and its examples work as given."""
+"""The model card has the results of the run, escapes its texts, and its examples run."""
 
 import importlib.util
 import json
@@ -9,18 +9,22 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
+from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 
 import ordinal
-from ordinal.cards.model_card import METRICS, Encoder, Records, model_card
+from ordinal.cards.model_card import Encoder, model_card
 from ordinal.common.files import read_json, sha256
 from ordinal.common.params import Train
 from ordinal.common.types import Decoding, LossName
 from ordinal.distributions.calibration import Calibration
+from ordinal.evaluation.metrics import all_metrics
+from ordinal.evaluation.results import METRIC_NAMES
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.coral import output_layer
 from ordinal.model.readme import readme, usage
@@ -37,11 +41,10 @@ HOSTILE = [
 ]
 
 
-def a_run(**facts: object) -> Records:
-    metrics = read_json(ROOT / "metrics/metrics.json")
-    metrics["test"]["kendall"] = None
-    return Records(
-        facts={
+def run_of(**facts: object) -> dict[str, Any]:
+    """Return the arguments of `model_card` for a run with other facts about its data."""
+    return {
+        "facts": {
             "name": "reviews.csv",
             "synthetic": False,
             "licence": "CC0",
@@ -51,21 +54,40 @@ def a_run(**facts: object) -> Records:
             "rows_per_label": {"1": 1500, "2": 1000},
         }
         | facts,
-        config={"ordinal": {"labels": facts.get("labels", ["1", "2"])} | CORN},
-        metrics=metrics,
-        split=read_json(ROOT / "metrics/split.json"),
-        tokens=read_json(ROOT / "metrics/tokenize.json"),
-        settings={"tokenize": {"max_length": 64}, "train": {"lr": 0.01}},
-        encoder=Encoder("an encoder", "Apache-2.0", "someone/encoder"),
-        weights="0" * 64,
-    )
+        "details": DETAILS,
+        "parameters": {
+            "tokenize": {"max_length": 64},
+            "train": {"lr": 0.01, "loss": "corn", "decode": "median", "patience": None},
+        },
+        "encoder": Encoder("an encoder", "Apache-2.0", "someone/encoder"),
+        "weights": "0" * 64,
+    }
 
 
-CORN = {"loss": "corn", "decode": "median"}
+TEST = {name: 0.1 + index / 70 for index, name in enumerate(METRIC_NAMES)} | {"kendall": None}
+DETAILS = {
+    "split": {
+        "rows": {"train": 1750, "validation": 250, "test": 500},
+        "duplicates_of_earlier_parts": {"validation": 1, "test": 7},
+    },
+    "tokens": {"test": {"cut": 11}},
+    "baseline": {
+        "median": dict.fromkeys(TEST, 0.3),
+        "tfidf": dict.fromkeys(TEST, 0.2),
+    },
+    "test": TEST,
+    "bootstrap": {name: {"low": 0.05, "high": value} for name, value in TEST.items()},
+    "calibration": {
+        "temperature": 1.25,
+        "before": {"rps": 0.3, "ece": 0.31, "log_loss": 0.32},
+        "after": {"rps": 0.21, "ece": 0.22, "log_loss": 0.23},
+    },
+    "interval": {"target": 0.9, "coverage": 0.8765, "width": 1.543},
+}
 
 
 class Page(HTMLParser):
-    """What a reader sees of a card: its text, and the tags that it is made of."""
+    """The text and the tags of a rendered card."""
 
     def __init__(self, card: str) -> None:
         super().__init__()
@@ -81,46 +103,61 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_metadata_carry_the_test_metrics() -> None:
-    run = a_run()
-    data = ModelCard(model_card(run)).data
-    measured = {name: value for name, value in run.metrics["test"].items() if value is not None}
-    assert {found.metric_type: found.metric_value for found in data.eval_results} == measured
-    assert "kendall" not in measured
+def test_the_metadata_have_the_test_metrics() -> None:
+    data = ModelCard(model_card(**run_of())).data
+    found = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert found == {name: value for name, value in TEST.items() if value is not None}
+    assert "kendall" not in found
     assert data.base_model == "someone/encoder"
     assert data.tags == ["ordinal-regression", "corn"]
-    assert {found.dataset_name for found in data.eval_results} == {"reviews.csv"}
+    assert {result.dataset_name for result in data.eval_results} == {"reviews.csv"}
 
 
 def test_every_metric_has_a_name_and_a_direction() -> None:
-    assert list(METRICS) == list(read_json(ROOT / "metrics/metrics.json")["test"])
-    assert all(name.endswith((" ↓", " ↑")) for name in METRICS.values())
+    labels = np.array([0, 1])
+    assert list(METRIC_NAMES) == list(all_metrics(labels, labels, np.eye(2)))
+    assert all(name.endswith((" ↓", " ↑")) for name in METRIC_NAMES.values())
 
 
-def test_the_text_carries_intervals_baselines_calibration_coverage_and_limits() -> None:
-    run = a_run(sha256="f" * 64)
-    card = model_card(run)
-    metrics = run.metrics
-    low, high = (metrics["test_95_percent"]["mae"][end] for end in ("low", "high"))
-    baselines = [metrics["baseline"][name]["mae"] for name in ("median", "tfidf")]
-    figures = [f"{value:.4f}" for value in (*baselines, metrics["test"]["mae"])]
-    assert f"| {' | '.join([METRICS['mae'], *figures])} | {low:.4f} to {high:.4f} |" in card
-    assert f"T = {metrics['test_calibration']['temperature']:.4f}" in card
-    assert f"hold it in {metrics['test_conformal']['coverage']:.1%} of the test rows" in card
-    assert f"are {metrics['test_conformal']['mean_width']:.2f} labels wide" in card
-    assert "2500 rows: 1750 for training, 250 for validation" in card
-    for said in ("| train.lr | 0.01 |", "f" * 64, "0" * 64, "CC0", "rarest label, 2, has 1000"):
-        assert said in card
+def test_the_text_has_intervals_baselines_calibration_coverage_and_limits() -> None:
+    card = model_card(**run_of(sha256="f" * 64))
+    mae = METRIC_NAMES["mae"]
+    assert f"\n| {mae} | 0.3000 | 0.2000 | 0.1000 | 0.0500 to 0.1000 |\n" in card
+    tau = METRIC_NAMES["kendall"]
+    assert f"\n| {tau} | 0.3000 | 0.2000 | – | 0.0500 to – |\n" in card
+    text = " ".join(card.split())
+    for sentence in (
+        "calibrated with the temperature 1.2500, fitted on the 250 validation rows",
+        "the log loss from 0.3200 to 0.2300 and the expected calibration error from 0.3100 to",
+        "contain the true label in 87.6 % of the test rows; the target is 90.0 %.",
+        "Their mean width is 1.54 labels.",
+        "2500 rows: 1750 for training, 250 for validation",
+        "| train.lr | 0.01 | | train.loss | corn |",
+        "| train.patience | none |",
+        "SHA-256 of the file: `ffff",
+        "`model.safetensors`: `0000",
+        "Licence of the data: CC0",
+        "The rarest label, 2, has 1000 of 2500 rows.",
+        "longer than 64 tokens are cut. This applies to 11 of the 500 test rows.",
+        "7 of the 500 test rows have the same text",
+    ):
+        assert sentence in text
 
 
-def test_synthetic_data_are_called_synthetic() -> None:
-    assert "synthetic" not in model_card(a_run())
-    card = model_card(a_run(synthetic=True))
-    assert "**The data are synthetic.**" in card
+def test_synthetic_data_is_called_synthetic() -> None:
+    assert "synthetic" not in model_card(**run_of())
+    card = model_card(**run_of(synthetic=True))
+    assert "**The data is synthetic.**" in card
     assert ModelCard(card).data.eval_results[0].dataset_name == "reviews.csv (synthetic)"
 
 
-def test_text_of_the_users_own_is_shown_and_never_markup() -> None:
+def test_a_card_without_a_value_is_an_error() -> None:
+    run = run_of()
+    with pytest.raises(UndefinedError, match="max_length"):
+        model_card(**run | {"parameters": run["parameters"] | {"tokenize": {}}})
+
+
+def test_text_from_the_data_is_escaped() -> None:
     harmless = ["one"] * len(HOSTILE)
 
     def both(texts: list[str]) -> list[str]:
@@ -129,9 +166,8 @@ def test_text_of_the_users_own_is_shown_and_never_markup() -> None:
         }
         every = " ".join(texts)
         facts: dict[str, Any] = {"name": every, "licence": every, "origin": every}
-        run = a_run(**facts, labels=texts, rows_per_label=rows)
-        recipe = Train(loss="corn")
-        return [model_card(run), readme(run.facts, every, 5, recipe)]
+        run = run_of(**facts, labels=texts, rows_per_label=rows)
+        return [model_card(**run), readme(run["facts"], every, 5, Train(loss="corn"))]
 
     for card, expected in zip(both(HOSTILE), both(harmless), strict=True):
         page = Page(card)
@@ -144,9 +180,9 @@ def test_text_of_the_users_own_is_shown_and_never_markup() -> None:
             assert dataset["name"] == " ".join(HOSTILE)
 
 
-def test_a_real_run_has_a_card_of_its_own_files(finished_project: Path) -> None:
+def test_the_card_of_a_real_run(finished_project: Path) -> None:
     card = (finished_project / "metrics/model_card.md").read_text()
-    measured = read_json(finished_project / "metrics/metrics.json")["test"]
+    measured = read_json(finished_project / "metrics/details.json")["test"]
     found = {
         result.metric_type: result.metric_value for result in ModelCard(card).data.eval_results
     }
@@ -169,12 +205,12 @@ from transformers import pipeline
 for folder, code in json.load(sys.stdin).items():
     os.chdir(folder)
     exec(code)
-    told = pipeline("text-classification", model="models/ordinal", top_k=None)(["superb room"])[0]
-    print(len(told))
+    classify = pipeline("text-classification", model="models/ordinal", top_k=None)
+    print(len(classify(["superb room"])[0]))
 """
 
 
-def test_the_plain_example_gives_the_same_predictions_with_no_code_of_ours(
+def test_the_plain_example_gives_the_same_predictions_without_our_code(
     tiny_encoder: Path, tmp_path: Path
 ) -> None:
     """For each loss and each rule of decoding, in a process where our package can't be imported."""
@@ -211,12 +247,14 @@ def test_the_plain_example_gives_the_same_predictions_with_no_code_of_ours(
     lines = run.stdout.splitlines()
     assert len(lines) == 3 * len(expected)
     labels_seen = set()
-    for (predictions, outputs), said, told in zip(expected, lines[1::3], lines[2::3], strict=True):
-        labels, probabilities = json.loads(said)
+    for (predictions, outputs), printed, number in zip(
+        expected, lines[1::3], lines[2::3], strict=True
+    ):
+        labels, probabilities = json.loads(printed)
         assert labels == [prediction.label for prediction in predictions]
         for row, prediction in zip(probabilities, predictions, strict=True):
             assert row == pytest.approx(list(prediction.probabilities.values()), abs=1e-5)
-        assert int(told) == outputs
+        assert int(number) == outputs
         labels_seen |= set(labels)
     assert len(labels_seen) > 2
 

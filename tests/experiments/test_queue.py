@@ -81,7 +81,7 @@ def test_a_study_is_run_once_extended_and_compared(finished_project: Path) -> No
         measured = []
         for name in names:
             if name.startswith(f"{arm}-"):
-                metrics = dvc.api.read("metrics/metrics.json", str(finished_project), name)
+                metrics = dvc.api.read("metrics/details.json", str(finished_project), name)
                 measured.append(json.loads(metrics)["test"]["mae"])
         assert table["mean"][arm] == pytest.approx(sum(measured) / 2, abs=1e-5)
 

@@ -45,7 +45,7 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     def read(file: str) -> dict[str, object]:
         return json.loads((small_project / file).read_text())
 
-    assert read("metrics/metrics.json")["data"] == {
+    assert read("metrics/details.json")["data"] == {
         "name": "tickets",
         "synthetic": True,
         "rows": 1000,

@@ -1,16 +1,19 @@
-"""dvc.yaml says the truth: each stage's modules, parameters, and what a change reruns."""
+"""dvc.yaml matches the code: packages, parameters, paths and metrics; the committed results."""
 
 import ast
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
+from ordinal.common import paths
 from ordinal.common.params import SECTIONS
 from tests.conftest import ROOT, set_params
 from tests.imports import code_behind
@@ -18,7 +21,8 @@ from tests.imports import code_behind
 STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
 USES_TORCH = ("train", "evaluate")
 
-# What takes a tenth of a second or more to import, and where a stage without torch has use for it.
+# Modules that take a tenth of a second or more to import, and the stages without torch that use
+# them.
 HEAVY = {"datasets", "huggingface_hub", "lightning", "matplotlib", "pandas", "requests", "scipy"}
 HEAVY |= {"sklearn", "torch", "transformers"}
 LIGHT_STAGES = {
@@ -30,7 +34,7 @@ LIGHT_STAGES = {
     "card": set(),
 }
 
-# For every key of params.yaml another value, and the stages that read it.
+# For each key of params.yaml another value, and the stages that read it.
 KEYS: dict[str, tuple[object, set[str]]] = {
     "data.name": ("tripadvisor", {"download"}),
     "data.text": ("review", {"download"}),
@@ -69,13 +73,26 @@ KEYS: dict[str, tuple[object, set[str]]] = {
 }
 
 
-# Stages that read single keys of a section; test_a_stage_reads_no_other_key holds them to it.
+# Stages that read single keys of a section; a test below checks that they read no other.
 KEYS_READ = {("baseline", "train"): {"decode"}, ("evaluate", "train"): {"accelerator", "precision"}}
 
 
 def declared(stage: str) -> dict[str, list[str]]:
     content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     return content["stages"][stage]
+
+
+def outputs(*kinds: str) -> list[str]:
+    """Return the paths of all outputs of these kinds (outs, metrics)."""
+    entries = [
+        entry for stage in STAGES for kind in kinds for entry in declared(stage).get(kind, [])
+    ]
+    return [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+
+
+def committed_metrics() -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((ROOT / paths.METRICS).read_text(encoding="utf-8"))
+    return metrics
 
 
 def test_the_stages_are_those_of_the_folder() -> None:
@@ -90,9 +107,42 @@ def test_a_stage_depends_on_exactly_the_packages_it_imports(stage: str) -> None:
     assert code == code_behind(stage)
 
 
+def test_the_outputs_are_those_of_the_paths_module() -> None:
+    constants = {
+        *(paths.RAW, paths.PRETRAINED, paths.SPLIT, paths.TOKENIZED, paths.PREDICTIONS),
+        *(paths.MODEL, paths.METRICS, paths.DETAILS, paths.MODEL_CARD),
+        *(paths.SPLIT_COUNTS, paths.TOKEN_COUNTS, paths.BASELINE),
+    }
+    tables = {path for path in outputs("outs", "metrics") if path.startswith("metrics/plots/")}
+    assert set(outputs("outs", "metrics")) - tables == {path.as_posix() for path in constants}
+    assert {Path(path).parent for path in tables} == {paths.PLOTS}
+
+
+def test_no_file_is_an_output_or_a_metric_twice() -> None:
+    declared_outputs = outputs("outs", "metrics")
+    assert len(declared_outputs) == len(set(declared_outputs))
+    content = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert "metrics" not in content  # at the top level, it would declare them once more
+    assert outputs("metrics") == [paths.METRICS.as_posix()]
+
+
+def test_the_metrics_are_few_and_short() -> None:
+    numbers = list(leaves(committed_metrics()))
+    assert len(numbers) <= 20
+    assert all(number is None or number == round(number, 4) for number in numbers)
+
+
+def leaves(tree: dict[str, Any]) -> Iterator[float | None]:
+    for value in tree.values():
+        if isinstance(value, dict):
+            yield from leaves(value)
+        else:
+            yield value
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_declares_exactly_the_parameters_it_reads(stage: str) -> None:
-    """Read from the source: `Section.load()`, whole or with the keys read of it."""
+    """Find `Section.load()` in the source: the whole section, or the keys in KEYS_READ."""
     tree = ast.parse((ROOT / f"stages/{stage}.py").read_text(encoding="utf-8"))
     read: set[str] = set()
     for node in ast.walk(tree):
@@ -114,7 +164,7 @@ def test_a_stage_that_reads_single_keys_of_a_section_reads_no_other() -> None:
 
 
 @pytest.mark.parametrize("stages", [*((stage,) for stage in LIGHT_STAGES), USES_TORCH])
-def test_a_stage_imports_only_modules_it_declares_and_what_is_heavy_only_where_it_is_used(
+def test_a_stage_imports_only_declared_packages_and_no_unused_heavy_module(
     stages: tuple[str, ...],
 ) -> None:
     code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
@@ -137,7 +187,7 @@ def test_the_table_below_names_every_parameter() -> None:
 
 def test_every_parameter_reruns_the_stages_that_read_it_and_no_other(project: Path) -> None:
     def changed_params() -> set[str]:
-        """Stages whose parameters differ from dvc.lock's; data that no run has made yet aside."""
+        """Return the stages whose parameters differ from those in dvc.lock."""
         with Repo(project) as repo:
             return {
                 stage.split(":")[-1]
@@ -160,7 +210,7 @@ def test_every_parameter_reruns_the_stages_that_read_it_and_no_other(project: Pa
 def test_the_committed_results_are_those_of_the_committed_code_and_parameters(
     project: Path,
 ) -> None:
-    """In a fresh clone no dependency that git tracks may differ from dvc.lock."""
+    """In a fresh clone, no dependency or result that git tracks differs from dvc.lock."""
     with Repo(project) as repo:
         status = repo.status()
     differ = {
@@ -169,7 +219,7 @@ def test_the_committed_results_are_those_of_the_committed_code_and_parameters(
         for change in changes
         if isinstance(change, dict)
         for path, how in change.get("changed deps", {}).items()
-        if how != "deleted"  # data that the pipeline makes, not yet made here
+        if how != "deleted"  # outputs of a pipeline that has not run here
     }
     assert differ == set()
     outs = {
@@ -184,6 +234,6 @@ def test_the_committed_results_are_those_of_the_committed_code_and_parameters(
 
 
 def test_the_committed_model_beats_tfidf_and_tfidf_the_median() -> None:
-    metrics = json.loads((ROOT / "metrics/metrics.json").read_text(encoding="utf-8"))
+    metrics = committed_metrics()
     baselines = metrics["baseline"]
     assert metrics["test"]["mae"] < baselines["tfidf"]["mae"] < baselines["median"]["mae"]

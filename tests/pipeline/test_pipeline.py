@@ -44,7 +44,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert tokens["label"].equals(split["test"]["label"])
     assert str(tokens.schema.field("input_ids").type) == "large_list<item: int32>"
 
-    metrics = json.loads((finished_project / "metrics/metrics.json").read_text())
+    metrics = json.loads((finished_project / "metrics/details.json").read_text())
     names = [
         "mae",
         "rmse",
@@ -64,7 +64,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert metrics["baseline"] == json.loads(
         (finished_project / "metrics/baseline.json").read_text()
     )
-    interval = metrics["test_95_percent"]["mae"]
+    interval = metrics["bootstrap"]["mae"]
     assert interval["low"] <= metrics["test"]["mae"] <= interval["high"]
 
     predictions = pd.read_parquet(finished_project / "data/predictions/test.parquet")
@@ -79,7 +79,7 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     tempered = apply_temperature(uncalibrated, calibration.temperature)
     np.testing.assert_allclose(chances, tempered, atol=1e-5)
     assert not np.allclose(chances, uncalibrated, atol=1e-3)
-    found = metrics["test_calibration"]
+    found = metrics["calibration"]
     assert found["temperature"] == pytest.approx(calibration.temperature, abs=1e-6)
     assert found["temperature"] > 0
     assert list(found["before"]) == list(found["after"]) == ["rps", "ece", "log_loss"]
@@ -88,9 +88,8 @@ def test_a_first_run_makes_all_that_the_contracts_promise(finished_project: Path
     assert found["before"] == pytest.approx(distribution_metrics(labels, uncalibrated), abs=1e-5)
 
     held = predictions["label"].between(predictions["low"], predictions["high"]).mean()
-    conformal = metrics["test_conformal"]
-    assert conformal["asked"] == 0.9
-    assert conformal["coverage"] == pytest.approx(held, abs=1e-6)
+    assert metrics["interval"]["target"] == 0.9
+    assert metrics["interval"]["coverage"] == pytest.approx(held, abs=1e-6)
     mae = (predictions["predicted"] - predictions["label"]).abs().mean()
     assert mae == pytest.approx(metrics["test"]["mae"], abs=1e-6)
 
@@ -141,8 +140,8 @@ def test_a_learning_rate_reruns_train_and_evaluate_alone(finished_project: Path)
     assert Train.load(finished_project / "params.yaml").lr == 3e-5
 
     diff = json.loads(run_in(finished_project, "dvc", "metrics", "diff", "--json").stdout)
-    assert "validation.rps" in diff["metrics/metrics.json"]
-    assert "metrics/baseline.json" not in diff
+    assert list(diff) == ["metrics/metrics.json"]
+    assert "test.rps" in diff["metrics/metrics.json"]
     table = run_in(finished_project, "dvc", "exp", "show", "--csv").stdout
     assert "3e-05" in table
 

@@ -1,4 +1,4 @@
-"""The page of a run: its figures, what strangers wrote in it, and that it needs nothing else."""
+"""The report of a run: its numbers, the escaping of its texts, and that it is self-contained."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ from hatchling.builders.wheel import WheelBuilder
 from ordinal.common.errors import UserError
 from ordinal.reporting.charts import curves, reliability_diagram
 from ordinal.reporting.report import (
-    MOST_WRONG,
-    SHOWN,
+    MAX_CHARACTERS,
+    MAX_ERRORS,
     coverage_by_width,
+    largest_errors,
     layers,
-    most_wrong,
     report,
 )
 from ordinal.reporting.run import Run, Stage, read_run
@@ -43,7 +43,7 @@ VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """What a page says: its tags, its tables, its text, and the text of each section."""
+    """The content of a page: its tags, tables, quotes, and the text of each section."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -91,7 +91,7 @@ class Page(HTMLParser):
                 self.sections[name] = self.sections.get(name, "") + data
 
     def table(self, *heading: str) -> list[list[str]]:
-        """The rows below a heading, of the one table that has it; blanks at their ends cut."""
+        """Return the stripped cells of the one table with this heading, without the heading."""
         tables = [[[cell.strip() for cell in row] for row in table] for table in self.tables]
         (found,) = [table for table in tables if table and table[0] == [*heading]]
         return found[1:]
@@ -107,12 +107,12 @@ def page(run: Run) -> Page:
     return Page(report(run))
 
 
-def figure(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
 def marked(run: Run) -> Run:
-    """A run whose labels, reviews and facts are all markup."""
+    """Return a run whose labels, reviews and facts are all markup."""
     names = dict(zip(run.facts["labels"], MARKUP, strict=True))
     texts = [MARKUP[row % len(MARKUP)] for row in range(len(run.predictions))]
     facts = dict.fromkeys(("name", "licence", "origin", "sha256"), MARKUP[1])
@@ -128,7 +128,7 @@ def marked(run: Run) -> Run:
     )
 
 
-def test_the_command_writes_the_page_where_git_ignores_it(finished_project: Path) -> None:
+def test_the_command_writes_a_page_that_git_ignores(finished_project: Path) -> None:
     command = run_in(finished_project, "ordinal", "report")
     assert (command.returncode, command.stdout) == (0, "report: report.html\n"), command.stderr
     page = (finished_project / "report.html").read_text(encoding="utf-8")
@@ -136,23 +136,24 @@ def test_the_command_writes_the_page_where_git_ignores_it(finished_project: Path
     assert run_in(finished_project, "git", "status", "--porcelain").stdout == ""
 
 
-def test_the_figures_are_those_of_the_metrics(page: Page, finished_project: Path) -> None:
-    metrics = json.loads((finished_project / "metrics/metrics.json").read_text())
+def test_the_numbers_are_those_of_the_results(page: Page, finished_project: Path) -> None:
+    details = json.loads((finished_project / "metrics/details.json").read_text())
     heading = ("metric", "median", "TF-IDF", "this model", f"95{NBSP}% interval")
-    results = page.table(*heading)[::2]  # below each stands what it means
-    assert [row[0] for row in results] == list(metrics["test"])
+    results = page.table(*heading)[::2]  # every second row is an explanation
+    assert [row[0] for row in results] == list(details["test"])
     for name, *shown, interval in results:
-        of_all = [*metrics["baseline"].values(), metrics["test"]]
-        assert shown == [figure(metrics[name]) for metrics in of_all]
-        ends = metrics["test_95_percent"][name]
-        assert interval == f"{figure(ends['low'])} to {figure(ends['high'])}"
-    assert f"is off by {metrics['test']['mae']:.4f} labels on average" in page.sections["figures"]
+        of_all = [*details["baseline"].values(), details["test"]]
+        assert shown == [number(metrics[name]) for metrics in of_all]
+        ends = details["bootstrap"][name]
+        assert interval == f"{number(ends['low'])} to {number(ends['high'])}"
+    mae = details["test"]["mae"]
+    assert f"the mean absolute error is {mae:.4f} labels" in page.sections["results"]
 
-    trust = page.sections["probabilities"]
+    text = page.sections["probabilities"]
     for stage in ("before", "after"):
         for metric in ("log_loss", "ece"):
-            assert figure(metrics["test_calibration"][stage][metric]) in trust
-    assert f"{metrics['test_conformal']['mean_width']:.2f} of" in trust
+            assert number(details["calibration"][stage][metric]) in text
+    assert f"{details['interval']['width']:.2f} of" in text
 
 
 def test_errors_and_coverage_are_those_of_the_predictions(
@@ -171,24 +172,24 @@ def test_errors_and_coverage_are_those_of_the_predictions(
     assert [row[0] for row in per_class] == CLASSES
     for name, rows, mae, _ in per_class:
         mine = error[predictions["label"] == CLASSES.index(name)]
-        assert (rows, mae) == (str(len(mine)), figure(mine.mean()))
+        assert (rows, mae) == (str(len(mine)), number(mine.mean()))
     lengths = pd.read_csv(finished_project / "metrics/plots/mae_per_length.csv")
     assert page.table("tokens", "rows", "MAE", "") == [
-        [row.tokens, str(row.rows), figure(row.mae), ""] for row in lengths.itertuples()
+        [row.tokens, str(row.rows), number(row.mae), ""] for row in lengths.itertuples()
     ]
 
-    held = predictions["label"].between(predictions["low"], predictions["high"]).mean()
-    assert f"{100 * held:.1f}{NBSP}% of the test rows" in page.sections["probabilities"]
+    covered = predictions["label"].between(predictions["low"], predictions["high"]).mean()
+    assert f"{100 * covered:.1f}{NBSP}% of the test rows" in page.sections["probabilities"]
 
 
 def test_the_facts_are_those_of_the_data(page: Page, finished_project: Path) -> None:
     sha256 = hashlib.sha256((finished_project / "data/own/small.csv").read_bytes()).hexdigest()
-    told = ("small.csv", "a file of the user's own", "not stated", "blank rows: 0", sha256)
-    assert not [fact for fact in told if fact not in page.sections["data"]]
+    facts = ("small.csv", "a file of the user's own", "not stated", "blank rows: 0", sha256)
+    assert not [fact for fact in facts if fact not in page.sections["data"]]
     assert page.table("label", "rows", "") == [[name, "24", ""] for name in CLASSES]
 
-    tokens = json.loads((finished_project / "metrics/tokenize.json").read_text())
-    parts = page.table("", "rows", "mean tokens", "most", "cut", "dupli\N{SOFT HYPHEN}cates")
+    tokens = json.loads((finished_project / "metrics/details.json").read_text())["tokens"]
+    parts = page.table("", "rows", "mean tokens", "longest", "cut", "dupli\N{SOFT HYPHEN}cates")
     assert [row[:2] for row in parts] == [["train", "84"], ["validation", "12"], ["test", "24"]]
     assert [row[5] for row in parts] == ["–", "0", "0"]
     keys = ("mean_tokens", "longest", "cut")
@@ -196,7 +197,7 @@ def test_the_facts_are_those_of_the_data(page: Page, finished_project: Path) -> 
         assert shown == [str(tokens[part][key]) for key in keys]
 
 
-def test_parameters_and_stages_are_all_there(page: Page, finished_project: Path) -> None:
+def test_all_parameters_and_stages_are_shown(page: Page, finished_project: Path) -> None:
     parameters = yaml.safe_load((finished_project / "params.yaml").read_text())
     shown = {
         table[0][0]: dict(table[1:])
@@ -211,23 +212,23 @@ def test_parameters_and_stages_are_all_there(page: Page, finished_project: Path)
         assert stage in page.sections["pipeline"]
 
 
-def test_what_the_data_says_is_text_and_no_markup(run: Run) -> None:
+def test_text_from_the_data_is_escaped(run: Run) -> None:
     plain, page = Page(report(run)), Page(report(marked(run)))
-    # The rows shown are the same: with other names and texts the page has the same elements.
+    # Both pages show the same rows, so they have the same elements.
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
     assert not {"script", "img", "iframe", "object", "link"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")]
     assert {*page.quotes} <= {*MARKUP}
-    wrong = most_wrong(run.predictions)
-    assert page.quotes == [MARKUP[row % len(MARKUP)] for row in wrong.index]
+    shown = largest_errors(run.predictions)
+    assert page.quotes == [MARKUP[row % len(MARKUP)] for row in shown.index]
     assert [row[0] for row in page.table("label", "rows", "MAE", "")] == MARKUP
     assert [row[0] for row in page.table("", *MARKUP)] == MARKUP
     for text in MARKUP[:2]:
         assert text in page.sections["data"]
 
 
-def test_nothing_is_loaded_from_elsewhere_and_the_page_forbids_it(run: Run) -> None:
+def test_the_page_loads_nothing_and_its_policy_forbids_it(run: Run) -> None:
     html = report(marked(run))
     page = Page(html)
     assert page.policy == "default-src 'none'; style-src 'unsafe-inline'"
@@ -240,7 +241,7 @@ def test_nothing_is_loaded_from_elsewhere_and_the_page_forbids_it(run: Run) -> N
     assert {*re.findall(r"url\((.)", html)} <= {"#"}
 
 
-def test_every_id_is_there_once_and_every_reference_leads_to_one(run: Run) -> None:
+def test_ids_are_unique_and_every_reference_has_its_target(run: Run) -> None:
     html = report(run)
     tags = Page(html).tags
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
@@ -251,9 +252,7 @@ def test_every_id_is_there_once_and_every_reference_leads_to_one(run: Run) -> No
     }
 
 
-def test_the_same_run_is_the_same_page_to_the_last_byte(
-    finished_project: Path, tmp_path: Path
-) -> None:
+def test_the_same_run_gives_the_same_bytes(finished_project: Path, tmp_path: Path) -> None:
     elsewhere = Path(shutil.copytree(finished_project, tmp_path / "elsewhere", symlinks=True))
     for seed, project in (("1", finished_project), ("2", elsewhere)):
         command = run_in(project, "ordinal", "report", "--out", "a/b.html", PYTHONHASHSEED=seed)
@@ -263,7 +262,7 @@ def test_the_same_run_is_the_same_page_to_the_last_byte(
     assert [path.name for path in pages[0].parent.iterdir()] == ["b.html"]
 
 
-def test_without_a_run_it_says_what_to_do(project: Path) -> None:
+def test_without_a_run_the_error_says_what_to_do(project: Path) -> None:
     command = run_in(project, "ordinal", "report")
     assert command.returncode == 1
     assert command.stderr.startswith("error: ")
@@ -279,7 +278,7 @@ def test_without_a_run_it_says_what_to_do(project: Path) -> None:
         "data/raw/facts.json",
         "data/split/test.parquet",
         "data/predictions/test.parquet",
-        "metrics/metrics.json",
+        "metrics/details.json",
         "metrics/plots/mae_per_length.csv",
     ],
 )
@@ -292,9 +291,9 @@ def test_a_missing_file_is_named(file: str, finished_project: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [
-        ("dvc.lock", "", "dvc.lock names no stages: take it back with `git checkout dvc.lock`"),
+        ("dvc.lock", "", "dvc.lock has no stages: restore it with `git checkout dvc.lock`"),
         ("dvc.lock", "<<<<<<< HEAD\nstages:\n", "dvc.lock is not valid YAML"),
-        ("metrics/metrics.json", "{", "metrics/metrics.json is not valid JSON"),
+        ("metrics/details.json", "{", "metrics/details.json is not valid JSON"),
     ],
 )
 def test_a_damaged_file_is_named(
@@ -307,7 +306,7 @@ def test_a_damaged_file_is_named(
     assert run.stderr.count("\n") == 1
 
 
-def test_a_place_that_cannot_be_written_to_gets_one_sentence(finished_project: Path) -> None:
+def test_an_unwritable_path_is_one_sentence(finished_project: Path) -> None:
     command = run_in(finished_project, "ordinal", "report", "--out", "data")
     assert command.returncode == 1
     assert command.stderr == "error: data can't be written: Is a directory\n"
@@ -324,7 +323,7 @@ def test_a_place_that_cannot_be_written_to_gets_one_sentence(finished_project: P
         ("split", lambda table: table.assign(row=table["row"] + 1)),
     ],
 )
-def test_predictions_and_texts_of_another_run_are_refused(
+def test_data_of_another_run_is_refused(
     file: str, change: Callable[[pd.DataFrame], pd.DataFrame], finished_project: Path
 ) -> None:
     path = finished_project / f"data/{file}/test.parquet"
@@ -333,14 +332,14 @@ def test_predictions_and_texts_of_another_run_are_refused(
         read_run(finished_project)
 
 
-def test_results_of_several_runs_are_refused(finished_project: Path) -> None:
+def test_a_stage_that_has_not_run_again_is_refused(finished_project: Path) -> None:
     set_params(finished_project, {"split.seed": 2})
     assert run_in(finished_project, "dvc", "repro", "split").returncode == 0
     with pytest.raises(UserError, match="has not run since data/split changed: run `make repro`"):
         read_run(finished_project)
 
 
-def test_the_parameters_are_those_of_the_run_and_not_of_an_edit_since(
+def test_the_parameters_are_those_of_the_run_not_of_a_later_edit(
     finished_project: Path,
 ) -> None:
     before = read_run(finished_project).parameters
@@ -350,7 +349,7 @@ def test_the_parameters_are_those_of_the_run_and_not_of_an_edit_since(
     assert after["train"]["lr"] == 0.003
 
 
-def test_the_most_wrong_are_the_largest_errors_and_of_those_the_least_expected() -> None:
+def test_largest_errors_come_first_and_then_the_least_probable_truth() -> None:
     rows = [  # row, label, predicted, probability of each class
         (3, 0, 1, [0.2, 0.7, 0.1]),
         (5, 2, 0, [0.8, 0.1, 0.1]),
@@ -363,41 +362,43 @@ def test_the_most_wrong_are_the_largest_errors_and_of_those_the_least_expected()
         [(row, label, predicted, *p) for row, label, predicted, p in rows],
         columns=["row", "label", "predicted", "p_a", "p_b", "p_c"],
     )
-    found = most_wrong(table)
+    found = largest_errors(table)
     assert found["row"].tolist() == [7, 2, 5, 3, 8]
     assert found["distribution"].iloc[1] == [0.7, 0.2, 0.1]
     many = pd.concat([table] * 10, ignore_index=True)
-    assert len(most_wrong(many)) == MOST_WRONG
-    assert set(most_wrong(many)["row"]) == {7}
+    assert len(largest_errors(many)) == MAX_ERRORS
+    assert set(largest_errors(many)["row"]) == {7}
 
 
-def test_a_long_review_is_cut_and_a_run_without_errors_shows_none(run: Run) -> None:
+def test_a_long_review_is_cut_and_a_perfect_run_shows_none(run: Run) -> None:
     page = Page(report(replace(run, predictions=run.predictions.assign(text="y" * 1234))))
     assert page.quotes
     for quote in page.quotes:
-        assert quote.count("y") == SHOWN
+        assert quote.count("y") == MAX_CHARACTERS
         assert quote.endswith("… (cut:\n1,234 characters)")
-    exact = Page(report(replace(run, predictions=run.predictions.assign(text="y" * SHOWN))))
-    assert {*exact.quotes} == {"y" * SHOWN}
+    exact = Page(
+        report(replace(run, predictions=run.predictions.assign(text="y" * MAX_CHARACTERS)))
+    )
+    assert {*exact.quotes} == {"y" * MAX_CHARACTERS}
 
     right = run.predictions.assign(predicted=run.predictions["label"])
     page = Page(report(replace(run, predictions=right)))
     assert page.quotes == []
-    assert "No test row is predicted wrong" in page.sections["wrong"]
+    assert "All test rows are predicted correctly" in page.sections["largest-errors"]
 
 
 def test_coverage_by_width_adds_up_to_the_coverage(run: Run) -> None:
     table = coverage_by_width(run.predictions)
-    conformal = run.metrics["test_conformal"]
+    interval = run.details["interval"]
     assert table["rows"].sum() == len(run.predictions)
     coverage, width = (
         np.average(table[name], weights=table["rows"]) for name in ("coverage", "width")
     )
-    assert coverage == pytest.approx(conformal["coverage"], abs=1e-6)
-    assert width == pytest.approx(conformal["mean_width"], abs=1e-6)
+    assert coverage == pytest.approx(interval["coverage"], abs=1e-6)
+    assert width == pytest.approx(interval["width"], abs=1e-6)
 
 
-def test_the_stages_stand_below_what_they_read_from(run: Run) -> None:
+def test_stages_come_after_the_stages_they_read_from(run: Run) -> None:
     assert list(layers(run.stages)) == [
         ["download", "pretrained"],
         ["split"],
@@ -412,45 +413,48 @@ def test_the_stages_stand_below_what_they_read_from(run: Run) -> None:
     )
 
 
-def with_facts(run: Run, mae: float, synthetic: bool, leaked: int) -> str:
-    """What the page says at its figures, where TF-IDF has an MAE of 0.5 and the median of 1."""
+def results_section(run: Run, mae: float, synthetic: bool, duplicates: int) -> str:
+    """Return the section's text where the MAE of TF-IDF is 0.5 and that of the median is 1."""
+    details = run.details
     baseline = {
-        name: figures | {"mae": figure}
-        for (name, figures), figure in zip(run.metrics["baseline"].items(), (1.0, 0.5), strict=True)
+        name: metrics | {"mae": baseline_mae}
+        for (name, metrics), baseline_mae in zip(
+            details["baseline"].items(), (1.0, 0.5), strict=True
+        )
     }
-    interval = {"mae": {"low": mae - 0.1, "high": mae + 0.1}}
-    metrics = run.metrics | {
+    counts = {"duplicates_of_earlier_parts": {"validation": 0, "test": duplicates}}
+    changed = details | {
+        "split": details["split"] | counts,
         "baseline": baseline,
-        "test": run.metrics["test"] | {"mae": mae},
-        "test_95_percent": run.metrics["test_95_percent"] | interval,
+        "test": details["test"] | {"mae": mae},
+        "bootstrap": details["bootstrap"] | {"mae": {"low": mae - 0.1, "high": mae + 0.1}},
     }
-    other = replace(
-        run,
-        metrics=metrics,
-        facts=run.facts | {"synthetic": synthetic},
-        split=run.split | {"duplicates_of_earlier_parts": {"validation": 0, "test": leaked}},
-    )
-    return " ".join(Page(report(other)).sections["figures"].split())
+    other = replace(run, details=changed, facts=run.facts | {"synthetic": synthetic})
+    return " ".join(Page(report(other)).sections["results"].split())
 
 
-def test_what_would_make_the_headline_mislead_stands_beside_it(run: Run) -> None:
-    fine = with_facts(run, 0.3, synthetic=False, leaked=0)
+def test_warnings_that_the_headline_could_mislead(run: Run) -> None:
+    fine = results_section(run, 0.3, synthetic=False, duplicates=0)
     for word in ("synthetic", "worse than", "better than", "Duplicates"):
         assert word not in fine
-    for part in ("resamples of the test rows", "not of the luck of one training run"):
+    for part in ("resamples of the test rows", "do not include the randomness of training"):
         assert part in fine
 
-    doubtful = with_facts(run, 0.45, synthetic=True, leaked=7)
+    doubtful = results_section(run, 0.45, synthetic=True, duplicates=7)
     assert "The data is synthetic." in doubtful
     assert "(120 synthetic reviews in all)" in doubtful
-    assert "7 of the test rows have the text of a row that was trained on" in doubtful
-    assert "It is not clearly better than the TF-IDF baseline, which is off by 0.5000" in doubtful
+    assert "7 of the test rows have the same text as a training or validation row" in doubtful
+    assert (
+        "The model is not clearly better than the TF-IDF baseline, whose error is 0.5000"
+        in doubtful
+    )
     assert "than the median" not in doubtful
-    assert "It is worse than the TF-IDF baseline" in with_facts(run, 0.7, synthetic=False, leaked=0)
+    worse = results_section(run, 0.7, synthetic=False, duplicates=0)
+    assert "The model is worse than the TF-IDF baseline" in worse
 
 
 def points(svg: str) -> Iterator[tuple[float, float]]:
-    """Where markers stand in a picture, in the order drawn: those of the axes first."""
+    """Yield the positions of the markers in drawing order, those of the axes first."""
     for element in ElementTree.fromstring(svg).iter(f"{SVG}use"):
         if "fill" in element.get("style", "") and "stroke" not in element.get("style", ""):
             yield float(element.get("x", "nan")), float(element.get("y", "nan"))
@@ -464,7 +468,7 @@ def test_curves_are_drawn_to_scale() -> None:
         assert np.corrcoef(given, found)[0, 1] == pytest.approx(sign)
 
 
-def test_a_reliability_diagram_has_a_point_a_bin_and_its_disc_is_the_share_of_the_rows() -> None:
+def test_a_reliability_diagram_has_a_point_per_bin_and_discs_of_its_share_of_rows() -> None:
     table = pd.DataFrame(
         {
             "confidence": [0.2, 0.5, 0.9, 0.6, 0.8],
@@ -480,12 +484,17 @@ def test_a_reliability_diagram_has_a_point_a_bin_and_its_disc_is_the_share_of_th
 
     paths = [e.get("d", "") for e in ElementTree.fromstring(svg).iter(f"{SVG}path")]
     discs = [np.array(re.findall(r"[\d.]+", d), float)[0::2] for d in paths if d.count("C") == 8]
-    breadths = [np.ptp(disc) for disc in discs if np.ptp(disc) > 0][: len(table)]
+    widths = [np.ptp(disc) for disc in discs if np.ptp(disc) > 0][: len(table)]
     shares = table["rows"] / table.groupby("calibration")["rows"].transform("sum")
-    ratio = np.square(breadths) / shares
+    ratio = np.square(widths) / shares
     assert ratio.to_numpy() == pytest.approx(ratio.mean(), rel=1e-3)
 
 
-def test_the_template_is_in_the_wheel() -> None:
+def test_the_templates_are_in_the_wheel() -> None:
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    assert "ordinal/templates/report.html" in files
+    assert files >= {
+        "ordinal/cards/templates/model_card.md",
+        "ordinal/model/templates/readme.md",
+        "ordinal/model/templates/usage.md",
+        "ordinal/reporting/templates/report.html",
+    }

@@ -1,0 +1,76 @@
+"""Results of a run: metrics/details.json (`details`), its headline numbers, and how to show them.
+
+`details` has these keys:
+
+- data: name, synthetic, rows.
+- split, tokens, baseline: the results of these stages (metrics/split.json and so on).
+- train, validation, test: `metrics.all_metrics` of each part.
+- bootstrap: low and high end of each test metric's 95 % interval.
+- calibration: temperature, and `metrics.distribution_metrics` of the test rows before and after.
+- interval: target and achieved coverage of the label intervals on the test rows, and mean width.
+"""
+
+from typing import Any
+
+METRIC_NAMES = {
+    "mae": "mean absolute error, in labels ↓",
+    "rmse": "root mean squared error, in labels ↓",
+    "accuracy": "share of exact labels ↑",
+    "off_by_one": "share at most one label off ↑",
+    "qwk": "Cohen's kappa, quadratic weights ↑",
+    "macro_mae": "mean of each label's mean absolute error ↓",
+    "spearman": "Spearman's rank correlation ↑",
+    "kendall": "Kendall's tau-b ↑",
+    "rps": "ranked probability score ↓",
+    "ece": "expected calibration error ↓",
+    "log_loss": "log loss ↓",
+}
+"""Name of each metric; ↓: lower is better, ↑: higher is better."""
+BASELINE_NAMES = {"median": "median", "tfidf": "TF-IDF"}
+
+HEADLINE_DIGITS = 4
+# Kendall's tau is left out: it ranks models as Spearman's correlation does.
+HEADLINE_METRICS = tuple(name for name in METRIC_NAMES if name != "kendall")
+
+
+def headline(details: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers that `dvc metrics` and `dvc exp show` display: at most 20, 4 decimals."""
+    baselines = details["baseline"].items()
+    return {
+        "train": _rounded(details["train"], "mae"),
+        "validation": _rounded(details["validation"], "mae"),
+        "test": _rounded(details["test"], *HEADLINE_METRICS),
+        "interval": _rounded(details["interval"], "coverage", "width"),
+        "baseline": {name: _rounded(metrics, "mae") for name, metrics in baselines},
+    }
+
+
+def _rounded(values: dict[str, float | None], *names: str) -> dict[str, float | None]:
+    numbers = {name: values[name] for name in names}
+    return {
+        name: None if number is None else round(number, HEADLINE_DIGITS)
+        for name, number in numbers.items()
+    }
+
+
+def results_rows(details: dict[str, Any]) -> list[list[str]]:
+    """Return one row per test metric: its key, each baseline, the model, its 95 % interval."""
+    return [
+        [
+            metric,
+            *(format_number(baseline[metric]) for baseline in details["baseline"].values()),
+            format_number(value),
+            format_interval(**details["bootstrap"][metric]),
+        ]
+        for metric, value in details["test"].items()
+    ]
+
+
+def format_number(value: float | None, form: str = ".4f") -> str:
+    """Format a number, or a dash if it is undefined (None or NaN)."""
+    return "–" if value is None or value != value else format(value, form)
+
+
+def format_interval(low: float | None, high: float | None) -> str:
+    """Format an interval by its two ends."""
+    return f"{format_number(low)} to {format_number(high)}"
