@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ordinal.common.errors import report_user_errors
-from ordinal.common.files import for_json, read_json, write_json
+from ordinal.common.files import ROWS_PER_CHUNK, for_json, read_json, write_json
 from ordinal.common.params import Train
-from ordinal.common.parquet import ROWS_PER_CHUNK, open_parquet
+from ordinal.common.parquet import open_parquet
 from ordinal.common.paths import BASELINE, FACTS, SPLIT
 from ordinal.common.types import Labels, Probabilities
 from ordinal.distributions.decoding import decode

@@ -6,8 +6,6 @@ import pyarrow.parquet as pq
 
 from ordinal.common.files import BLOCK
 
-ROWS_PER_CHUNK = 10_000  # rows in memory at once
-
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """A file to be read piece by piece, without keeping what was read.
