@@ -1,8 +1,9 @@
-"""Comparing two runs: a run with itself, a better one, equal ones by chance, and other rows."""
+"""Test the comparison of two runs: figures, false positives, refusals, and the command."""
 
 import io
 import json
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.console import Console
 from scipy import stats
 
 from ordinal.common.errors import UserError
+from ordinal.evaluation.metrics import all_metrics
 from ordinal.experiments.comparison import compare
 from ordinal.reporting.terminal import comparison_table
 from tests.conftest import environment, run_in, train_again
@@ -20,7 +22,7 @@ CLASSES = 3
 
 
 def predictions(rows: int, accuracy: float, seed: int) -> pd.DataFrame:
-    """A model that is right with a given chance, and otherwise guesses; the labels are fixed."""
+    """Predictions that are right with the given probability, else guesses, for fixed labels."""
     labels = np.random.default_rng(rows).integers(CLASSES, size=rows)
     rng = np.random.default_rng(seed)
     guesses = rng.integers(CLASSES, size=rows)
@@ -38,31 +40,97 @@ def test_a_run_does_not_differ_from_itself() -> None:
         assert figures.p_value == 1
 
 
-def test_a_much_better_run_is_told_from_a_worse() -> None:
+def test_a_much_better_run_is_significantly_better() -> None:
     mae = compare(predictions(200, 0.2, seed=1), predictions(200, 0.9, seed=2))["mae"]
     assert mae.difference < 0
     assert mae.high < 0
     assert mae.p_value < 0.01
 
 
-def test_the_figures_of_the_mae_equal_scipys() -> None:
+def tables_of(
+    labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray
+) -> list[pd.DataFrame]:
+    """Tables of predictions of two models, whose arrays are stacked in the first axis."""
+    return [
+        pd.DataFrame(
+            {"row": np.arange(len(labels)), "label": labels, "predicted": predicted[model]}
+            | {f"p_{k}": probabilities[model, :, k] for k in range(probabilities.shape[2])}
+        )
+        for model in range(2)
+    ]
+
+
+def differences_of_swaps(
+    labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, swaps: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Differences of all metrics for each row of `swaps`, which says which rows are swapped."""
+    found: dict[str, list[float]] = {}
+    for swap in swaps:
+        metrics = []
+        for model in range(2):
+            labels_of = np.empty_like(labels)
+            distributions = np.empty_like(probabilities[0])
+            for row, swapped in enumerate(swap):
+                source = 1 - model if swapped else model
+                labels_of[row] = predicted[source, row]
+                distributions[row] = probabilities[source, row]
+            metrics.append(all_metrics(labels, labels_of, distributions))
+        for name in metrics[0]:
+            found.setdefault(name, []).append(metrics[1][name] - metrics[0][name])
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def two_models(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random labels, and random predictions of two models."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % CLASSES
+    predicted = rng.integers(CLASSES, size=(2, rows))
+    return labels, predicted, rng.dirichlet(np.ones(CLASSES), size=(2, rows))
+
+
+def test_the_p_value_of_few_rows_is_the_share_of_all_swaps_that_differ_as_much() -> None:
+    """A plain loop over all swaps, for every metric."""
+    rows = 6
+    labels, predicted, probabilities = two_models(rows, seed=1)
+    swaps = np.array([*product((False, True), repeat=rows)])
+    expected = differences_of_swaps(labels, predicted, probabilities, swaps)
+    compared = compare(*tables_of(labels, predicted, probabilities), resamples=100)
+    for name, figures in compared.items():
+        share = np.mean(np.abs(expected[name]) >= abs(figures.difference) - 1e-9)
+        assert figures.p_value == pytest.approx(share), name
+    assert len({figures.p_value for figures in compared.values()}) > 3
+
+
+def test_the_p_value_of_many_rows_is_estimated_from_random_swaps() -> None:
+    rows, resamples = 60, 400
+    labels, predicted, probabilities = two_models(rows, seed=2)
+    swaps = np.random.default_rng(5).random((resamples, rows)) < 0.5
+    expected = differences_of_swaps(labels, predicted, probabilities, swaps)
+    first, second = tables_of(labels, predicted, probabilities)
+    for name, figures in compare(first, second, resamples).items():
+        share = np.mean(np.abs(expected[name]) >= abs(figures.difference) - 1e-9)
+        assert figures.p_value == pytest.approx(share, abs=0.1), name
+
+
+def test_the_observed_case_counts_as_one_of_the_permutations() -> None:
+    worst = predictions(200, 0.0, seed=1).assign(predicted=lambda table: 2 - table["label"])
+    best = worst.assign(predicted=worst["label"])
+    assert compare(worst, best, resamples=99)["mae"].p_value == pytest.approx(1 / 100)
+
+
+def test_the_interval_of_the_mae_is_that_of_a_plain_loop() -> None:
     first, second = predictions(150, 0.5, seed=1), predictions(150, 0.6, seed=2)
-    ours = compare(first, second, resamples=2000)["mae"]
+    figures = compare(first, second, resamples=1000)["mae"]
     errors = [(table["predicted"] - table["label"]).abs().to_numpy() for table in (first, second)]
     gain = errors[1] - errors[0]
-    theirs = stats.permutation_test(
-        (gain,), np.mean, permutation_type="samples", n_resamples=5000, rng=np.random.default_rng(1)
-    )
-    interval = stats.bootstrap(
-        (gain,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
-    ).confidence_interval
-    assert ours.difference == pytest.approx(gain.mean())
-    assert ours.p_value == pytest.approx(theirs.pvalue, abs=0.04)
-    assert (ours.low, ours.high) == pytest.approx((interval.low, interval.high))
+    rng = np.random.default_rng(1)
+    means = [gain[rng.integers(150, size=150)].mean() for _ in range(1000)]
+    assert figures.difference == pytest.approx(gain.mean())
+    assert (figures.low, figures.high) == pytest.approx(np.percentile(means, (2.5, 97.5)), abs=0.03)
 
 
 @pytest.mark.slow
-def test_equal_models_are_called_different_no_more_often_than_promised() -> None:
+def test_equal_models_differ_significantly_no_more_often_than_the_level() -> None:
     runs = 60
     p_values = [
         compare(
@@ -85,13 +153,13 @@ def test_runs_over_other_rows_are_refused(change: str) -> None:
         compare(run, run.iloc[:-1])
 
 
-def test_runs_that_tell_other_labels_apart_are_refused() -> None:
+def test_runs_with_different_labels_are_refused() -> None:
     run = predictions(50, 0.5, seed=0)
     with pytest.raises(UserError, match=r"the two runs predict different labels \(3 and 4\)"):
         compare(run, run.assign(p_3=0.0))
 
 
-def test_what_has_no_value_is_a_dash_and_a_name_stands_as_it_is() -> None:
+def test_an_undefined_metric_is_a_dash_and_a_name_is_not_markup() -> None:
     run = predictions(50, 0.5, seed=0).assign(predicted=1)
     console = Console(width=120, file=io.StringIO())
     console.print(comparison_table("[red]", "a[/b]", compare(run, run, resamples=100)))
@@ -131,8 +199,8 @@ def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> N
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "HEAD"])
-def test_a_run_that_is_not_here_gets_one_clear_sentence(revision: str, project: Path) -> None:
-    """There is no such revision; or there is, in a fresh clone without the data."""
+def test_an_unknown_run_is_refused_in_one_sentence(revision: str, project: Path) -> None:
+    """The revision does not exist; or it exists, but the clone lacks its data."""
     run = run_in(project, "ordinal", "compare", revision)
     assert run.returncode == 1
     assert run.stderr.startswith(f"error: the predictions of '{revision}' can't be read")
