@@ -1,4 +1,4 @@
-"""Files of a run by its Git revision: from the working tree, Git, DVC's cache or a remote."""
+"""Read files of a run, given by its Git revision, from the working tree, Git, or DVC."""
 
 import io
 from collections.abc import Iterator
@@ -11,21 +11,23 @@ from ordinal.common.errors import UserError
 from ordinal.common.paths import MODEL, MODEL_CARD, PREDICTIONS
 
 WORKSPACE = "workspace"
+"""The revision that stands for the files of the working tree."""
 
 
 def predictions(revision: str) -> pd.DataFrame:
-    """What a run said of the test rows: from the working tree, or from DVC's cache or remote.
+    """Return a run's table of predictions of the test rows.
+
+    It comes from the working tree if the revision is `WORKSPACE`, else from DVC's cache or remote.
 
     Raises:
-        UserError: there is no such revision, or its predictions can't be had.
+        UserError: there is no such revision, or neither cache nor remote has its predictions.
     """
-    return pd.read_parquet(
-        io.BytesIO(_read(PREDICTIONS / "test.parquet", revision, "the predictions"))
-    )
+    content = _read(PREDICTIONS / "test.parquet", revision, "the predictions")
+    return pd.read_parquet(io.BytesIO(content))
 
 
 def model_card(revision: str) -> str:
-    """The model card of a run: from the working tree, or as it was committed.
+    """Return a run's model card, from the working tree if the revision is `WORKSPACE`.
 
     Raises:
         UserError: there is no such revision, or it has no model card.
@@ -33,8 +35,25 @@ def model_card(revision: str) -> str:
     return _read(MODEL_CARD, revision, "the model card").decode()
 
 
+def fetch_model(revision: str, folder: Path) -> None:
+    """Copy the model of a run from DVC's cache or remote to `folder`, which must not exist.
+
+    Raises:
+        UserError: there is no such revision, or neither cache nor remote has its model.
+    """
+    import dvc.api
+
+    with _reading(f"'{revision}' is not a folder or file, and the model of that revision"):
+        files = dvc.api.DVCFileSystem(".", rev=revision)
+        files.get(str(MODEL), str(folder), recursive=True)
+
+
+def one_line(error: Exception) -> str:
+    """Return an error's message on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def _read(path: Path, revision: str, what: str) -> bytes:
-    """A file of a run: from the working tree, or from git, DVC's cache or remote."""
     if revision == WORKSPACE:
         try:
             return path.read_bytes()
@@ -47,22 +66,9 @@ def _read(path: Path, revision: str, what: str) -> bytes:
     return content
 
 
-def fetch_model(revision: str, folder: Path) -> None:
-    """Bring the model of a run, from DVC's cache or remote, as the folder `folder`.
-
-    Raises:
-        UserError: there is no such revision, or its model can't be had.
-    """
-    import dvc.api
-
-    with _reading(f"'{revision}' is no folder and no file, and its model"):
-        files = dvc.api.DVCFileSystem(".", rev=revision)
-        files.get(str(MODEL), str(folder), recursive=True)
-
-
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Tell in a sentence that DVC can't read something of a revision."""
+    """Turn DVC's and Git's errors into a `UserError` that says what can't be read."""
     from dvc.exceptions import DvcException
     from dvc_data.index import DataIndexDirError
     from scmrepo.exceptions import SCMError
@@ -71,11 +77,6 @@ def _reading(what: str) -> Iterator[None]:
         yield
     except (DvcException, DataIndexDirError, SCMError, OSError) as error:
         raise UserError(
-            f"{what} can't be read ({reason(error)}): "
-            "is it a commit, branch, tag or experiment, and its data here or in a remote?"
+            f"{what} can't be read ({one_line(error)}): check that it is a commit, branch, tag or "
+            "experiment, and that its data is in DVC's cache or remote (`dvc pull`)"
         ) from None
-
-
-def reason(error: Exception) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,176 +1,172 @@
-"""Several runs of each of several variants: how they differ, beyond the luck of seeds and rows."""
+"""Read a study: a YAML file that lists variants and the parameters that each of them sets."""
 
-import math
-from collections.abc import Mapping, Sequence
+import difflib
+import reprlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Any, Self, get_args
 
-import numpy as np
-import pandas as pd
-from scipy import stats
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ordinal.common.errors import UserError
-from ordinal.common.types import Floats
-from ordinal.evaluation.metrics import ranked_probability_score
-from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows
+from ordinal.common.errors import UserError, dotted_path, quoted
+from ordinal.common.params import SECTIONS
+from ordinal.experiments.variants import Metric
 
-Metric = Literal["mae", "accuracy", "off_by_one", "rps"]
-"""Those of `ordinal.metrics` that are a mean over rows."""
+FOLDER = Path("studies")
+SEED = "train.seed"
 
-
-@dataclass(frozen=True)
-class Against:
-    """An arm minus the reference: the mean difference, its 95 % interval, and two p-values.
-
-    `p_holm` is adjusted for the number of arms that are compared with the reference.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    p_holm: float
+Parameters = Annotated[
+    dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)
+]
+"""Values by dotted name, such as `train.lr`. An empty key of the file sets none."""
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One metric of the runs of one variant.
-
-    `values` has one value a seed, of which `mean` and `sd` are the mean and the standard deviation
-    (NaN if there is but one); `low` and `high` are the 95 % interval of the mean. `against` is
-    None for the reference itself.
-    """
+class Study:
+    """A study whose parameters exist and have valid values."""
 
     name: str
-    runs: int
-    values: tuple[float, ...]
-    mean: float
-    sd: float
-    low: float
-    high: float
-    against: Against | None
+    """The file's name without its suffix."""
+    metric: Metric
+    seeds: int
+    """Runs per variant, with seeds 1 to `seeds`."""
+    reference: str
+    """The variant that the others are compared with."""
+    variants: Mapping[str, tuple[str, ...]]
+    """What each variant changes in params.yaml, as DVC's overrides (`train.lr=5e-05`)."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean, its 95 % interval, and the two-sided p-value of the hypothesis that it is 0."""
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
-    mean: float
-    low: float
-    high: float
-    p_value: float
+    description: str
+    metric: Metric = "mae"
+    seeds: int = Field(5, ge=1)
+    reference: str
+    set: Parameters = Field(default_factory=dict)
+    variants: Annotated[dict[str, Parameters], BeforeValidator(lambda value: value or {})]
+
+    @model_validator(mode="after")
+    def _reference_is_a_variant(self) -> Self:
+        if len(self.variants) < 2:
+            raise ValueError("variants: a study compares at least two, so add another one")
+        if self.reference not in self.variants:
+            hint = _hint(self.reference, self.variants)
+            raise ValueError(f"reference {quoted(self.reference)} is not a variant; {hint}")
+        return self
 
 
-def compare_arms(
-    runs: Mapping[str, Sequence[pd.DataFrame]], reference: str, metric: Metric
-) -> list[Arm]:
-    """Compare each arm with the reference, seed by seed and row by row; in the order of `runs`.
-
-    An arm has one table of predictions (`row`, `label`, `predicted`, `p_…`) a seed: the same seeds
-    in the same order in all arms. Intervals and p-values are those of `estimate`, so that with one
-    seed an arm they speak of the test rows drawn, not of the luck of one training run.
+def load_study(path: Path) -> Study:
+    """Read and check a study, whose parameters change those of ./params.yaml.
 
     Raises:
-        UserError: no arm has the reference's name, arms have different numbers of runs, or the
-            tables are not of the same rows with the same labels.
+        UserError: the file is missing or not valid YAML, a key or parameter is unknown or has a bad
+            value, there are fewer than two variants, or the reference is not one of them.
     """
-    _check(runs, reference)
-    scores = {
-        name: np.stack([row_values(table, metric) for table in tables])
-        for name, tables in runs.items()
-    }
-    gains = {
-        name: estimate(values - scores[reference])
-        for name, values in scores.items()
-        if name != reference
-    }
-    adjusted = dict(zip(gains, holm([gain.p_value for gain in gains.values()]), strict=True))
-    against = {
-        name: Against(gain.mean, gain.low, gain.high, gain.p_value, adjusted[name])
-        for name, gain in gains.items()
-    }
-    return [_arm(name, values, against.get(name)) for name, values in scores.items()]
+    content = _read(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a study: it must contain {', '.join(_File.model_fields)}")
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_problem(error)}") from None
+    _refuse_unknown_parameters(path, "set", file.set)
+    for name, parameters in file.variants.items():
+        _refuse_unknown_parameters(path, f"variants.{name}", parameters)
+    variants = {name: _overrides(path, file, name) for name in file.variants}
+    return Study(path.stem, file.metric, file.seeds, file.reference, variants)
 
 
-def row_values(table: pd.DataFrame, metric: Metric) -> Floats:
-    """What each row of a table of predictions adds to the metric, their mean; shape (rows,)."""
-    labels = table["label"].to_numpy(np.int64)
-    if metric == "rps":
-        return ranked_probability_score(labels, probabilities_of(table))
-    distance = np.abs(table["predicted"].to_numpy(np.int64) - labels)
-    each = {"mae": distance, "accuracy": distance == 0, "off_by_one": distance <= 1}[metric]
-    values: Floats = each.astype(np.float64)
-    return values
+def _read(path: Path) -> Any:
+    """Read a YAML file, in which a key that is there twice is an error."""
+    try:
+        return YAML(typ="safe").load(path)
+    except FileNotFoundError:
+        studies = ", ".join(sorted(map(str, FOLDER.glob("*.yaml")))) or "none"
+        raise UserError(f"{path} is missing; the studies here are: {studies}") from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1
+        raise UserError(f"{path}, line {line}: not valid YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{path} is not valid YAML: {reason}") from None
 
 
-def estimate(values: Floats) -> Estimate:
-    """The mean of values of shape (seeds, rows), where both the seeds and the rows are chance.
-
-    Its variance is put at A + B, that of the seeds' means over the number of seeds plus that of
-    the rows' means over the number of rows, and Student's t has (A+B)² / (A²/(seeds−1) +
-    B²/(rows−1)) degrees of freedom: t² is the min F′ of Clark (1973), with Satterthwaite's degrees
-    of freedom. A + B counts what is of one seed on one row alone twice, and so errs on the safe
-    side. The degrees of freedom do not where there are few seeds and nearly all is their doing:
-    5 % is then rather 12 % with two seeds, 8 % with three, 6 % with five.
-
-    With one seed there is no A: nothing is said of what another seed would have done.
-    """
-    seeds, rows = values.shape
-    mean = float(values.mean())
-    of_seeds = float(values.mean(axis=1).var(ddof=1)) / seeds if seeds > 1 else 0.0
-    of_rows = float(values.mean(axis=0).var(ddof=1)) / rows
-    variance = of_seeds + of_rows
-    if variance == 0:
-        return Estimate(mean, mean, mean, float(mean == 0))
-    # In shares of the variance, for the squares of small variances would vanish.
-    share = of_seeds / variance
-    freedom = 1 / (share**2 / max(seeds - 1, 1) + (1 - share) ** 2 / (rows - 1))
-    error = math.sqrt(variance)
-    half = error * float(stats.t.ppf(0.975, freedom))
-    p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))
-    return Estimate(mean, mean - half, mean + half, p_value)
+def _refuse_unknown_parameters(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
+    known = [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
+    for key in parameters:
+        if key == SEED:
+            raise UserError(f"{path}: {place}.{key}: the study sets the seeds itself; remove it")
+        if key not in known:
+            hint = _hint(key, known, "write parameters of params.yaml as section.key")
+            raise UserError(f"{path}: {place}.{key} is not a parameter; {hint}")
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for their number, in the order given.
-
-    The chance that any true hypothesis has an adjusted p-value of 5 % or less is at most 5 %,
-    however the tests depend on each other (Holm 1979).
-    """
-    values = np.array(p_values, dtype=np.float64)
-    order = values.argsort()
-    factors = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    # None is less than one that was smaller before.
-    adjusted[order] = np.maximum.accumulate(values[order] * factors).clip(max=1)
-    return [float(value) for value in adjusted]
-
-
-def _check(runs: Mapping[str, Sequence[pd.DataFrame]], reference: str) -> None:
-    if reference not in runs:
-        raise UserError(f"no arm is called '{reference}': there are {', '.join(runs)}")
-    expected = runs[reference]
-    for name, tables in runs.items():
-        if len(tables) != len(expected):
-            raise UserError(
-                f"'{name}' and '{reference}' have different numbers of runs ({len(tables)} and "
-                f"{len(expected)}): arms are compared seed by seed"
-            )
-        for number, table in enumerate(tables, 1):
-            runs_named = f"run {number} of '{name}' and run 1 of '{reference}'"
-            refuse_other_rows(table, expected[0], runs_named)
+def _overrides(path: Path, file: _File, variant: str) -> tuple[str, ...]:
+    """Return the overrides of a variant, with the values as params.yaml's schema reads them."""
+    own = file.variants[variant]
+    changes: dict[str, dict[str, Any]] = {}
+    for parameter, value in (file.set | own).items():
+        section, key = parameter.split(".")
+        changes.setdefault(section, {})[key] = value
+    overrides = []
+    for section, values in changes.items():
+        model = SECTIONS[section]
+        current = model.load().model_dump()
+        try:
+            checked = model.model_validate(current | values)
+        except ValidationError as error:
+            key = ".".join([section, *map(str, error.errors()[0]["loc"][:1])])
+            place = "set" if key in file.set and key not in own else f"variants.{variant}"
+            raise UserError(f"{path}: {place}.{_first_problem(error, section)}") from None
+        overrides += [f"{section}.{key}={_in_hydra(getattr(checked, key))}" for key in values]
+    return tuple(overrides)
 
 
-def _arm(name: str, values: Floats, against: Against | None) -> Arm:
-    overall, seeds = estimate(values), values.mean(axis=1)
-    sd = float(seeds.std(ddof=1)) if len(seeds) > 1 else math.nan
-    return Arm(
-        name=name,
-        runs=len(seeds),
-        values=tuple(seeds.tolist()),
-        mean=overall.mean,
-        sd=sd,
-        low=overall.low,
-        high=overall.high,
-        against=against,
-    )
+def _in_hydra(value: Any) -> str:
+    """Write a value in the grammar of DVC's overrides, which is Hydra's."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return QuotedString(value, Quote.single).with_quotes()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_in_hydra, value))}]"
+    return repr(value)
+
+
+def _first_problem(error: ValidationError, *section: str) -> str:
+    """Return the first problem in one phrase, which begins with the key."""
+    problem = error.errors()[0]
+    key = dotted_path((*section, *problem["loc"]))
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{key} is not a key of a study; {_hint(key, _File.model_fields)}"
+        case "missing":
+            return f"{key} is missing"
+        case "literal_error" if key == "metric":
+            hint = _hint(str(problem["input"]), get_args(Metric))
+            return f"metric {quoted(problem['input'])} is unknown; {hint}"
+        case "value_error":
+            message = str(problem["ctx"]["error"])
+            return ": ".join([*([key] if section or problem["loc"] else []), message])
+    message = problem["msg"]
+    return f"{key} is {reprlib.repr(problem['input'])}: {message[0].lower()}{message[1:]}"
+
+
+def _hint(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else otherwise or f"known are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""A trained model in use: texts in, labels with probabilities and intervals out."""
+"""Predict the labels of texts with a trained model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,74 +15,76 @@ from ordinal.distributions.decoding import decode, undecided
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.tokenization.tokens import Tokens
 
-ROUNDING = 0.03  # of the probability, at most: the default's 2,250 texts have 0.025
+# Assumed bound of bf16's error in a probability; the largest measured is 0.025, on 2,250 texts.
+BF16_ERROR = 0.03
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says of one text, in the names of the labels it was trained on."""
+    """The prediction for one text, with labels by name."""
 
     label: str
     low: str
-    """Lowest label of the interval that holds the true one as often as promised."""
+    """Lowest label of the conformal interval."""
     high: str
-    """Highest label of it."""
+    """Highest label of the conformal interval."""
     probabilities: dict[str, float]
-    """Of each label, lowest first; calibrated."""
+    """Calibrated probability of each label, lowest label first."""
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model ready for texts; `load` makes one."""
+    """A trained model that predicts texts. `load` makes one from a file or folder."""
 
     network: Network
     tokenizer: Tokenizer
     labels: Sequence[str]
+    """Names of the labels, lowest first."""
     rule: Decoding
+    """Rule that turns a distribution over the labels into one label."""
     calibration: Calibration
     coverage: float = 0.9
-    """How often the interval of labels shall hold the true one, in texts like the validation's."""
+    """Share of texts whose interval contains the true label, for texts like the validation rows."""
     precise: Network | None = None
-    """The same network in full precision, for the texts whose label might hang on it."""
+    """`network` in full precision, for texts whose label could change because of bf16 rounding."""
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction for each text, in their order; no texts, no predictions.
+        """Return one prediction per text, in the order of the texts.
 
         Raises:
-            UserError: a text is empty, or has what is no character.
+            UserError: a text is empty or contains half of a surrogate pair.
         """
         for number, text in enumerate(texts, start=1):
-            if wrong := "is empty" if not text.strip() else unreadable(text):
-                raise UserError(f"text {number} of {len(texts)} {wrong}")
+            if problem := "is empty" if not text.strip() else unreadable(text):
+                raise UserError(f"text {number} of {len(texts)} {problem}")
         if not texts:
             return []
         encodings = self.tokenizer.encode_batch_fast(list(texts))
         probabilities = self.probabilities(Tokens.of([encoding.ids for encoding in encodings]))
-        bounds = intervals(
-            probabilities, conformal_threshold(self.coverage, self.calibration.scores)
-        )
+        threshold = conformal_threshold(self.coverage, self.calibration.scores)
+        lows, highs = intervals(probabilities, threshold)
+        labels = decode(probabilities, self.rule)
         names = self.labels
         return [
             Prediction(names[label], names[low], names[high], dict(zip(names, row, strict=True)))
             for label, low, high, row in zip(
-                decode(probabilities, self.rule), *bounds, probabilities.tolist(), strict=True
+                labels, lows, highs, probabilities.tolist(), strict=True
             )
         ]
 
     def probabilities(self, tokens: Tokens) -> Probabilities:
-        """Calibrated distributions of tokenized texts, shape (rows, K), in row order."""
-        probabilities = self._tempered(self.network, tokens)
+        """Return the calibrated distributions of tokenized texts, shape (rows, K), in row order."""
+        probabilities = self._calibrated(self.network, tokens)
         if self.precise:
-            # Below 1, the temperature makes differences larger.
-            rounding = ROUNDING * max(1, 1 / self.calibration.temperature)
-            doubtful = undecided(probabilities, self.rule, rounding)
-            if doubtful.any():
+            # A temperature below 1 amplifies differences.
+            error = BF16_ERROR * max(1, 1 / self.calibration.temperature)
+            uncertain = undecided(probabilities, self.rule, error)
+            if uncertain.any():
                 ids = np.split(tokens.ids, tokens.offsets[1:-1])
-                again = Tokens.of([ids[row] for row in np.flatnonzero(doubtful)])
-                probabilities[doubtful] = self._tempered(self.precise, again)
+                repeated = Tokens.of([ids[row] for row in np.flatnonzero(uncertain)])
+                probabilities[uncertain] = self._calibrated(self.precise, repeated)
         return probabilities
 
-    def _tempered(self, network: Network, tokens: Tokens) -> Probabilities:
-        return apply_temperature(
-            predict_probabilities(network, tokens), self.calibration.temperature
-        )
+    def _calibrated(self, network: Network, tokens: Tokens) -> Probabilities:
+        probabilities = predict_probabilities(network, tokens)
+        return apply_temperature(probabilities, self.calibration.temperature)

@@ -1,9 +1,9 @@
-"""Predictions of files larger than memory: texts in and rows out, a piece at a time."""
+"""Predict more texts than fit into memory, and write the predictions chunk by chunk."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -14,86 +14,60 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import DIGITS, atomic_file
+from ordinal.common.labels import escape_formula
 from ordinal.data.rows import unreadable
-from ordinal.data.tables import read_table
+from ordinal.prediction.inputs import TextSource
 from ordinal.prediction.predictor import Prediction, Predictor
-
-PIECE = 2048  # texts in memory at once, sorted by length together
 
 Write = Callable[[pd.DataFrame], None]
 
 
-def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
-    """The texts in a column of a CSV, TSV, JSON Lines or Parquet file, `PIECE` at a time.
-
-    Raises:
-        UserError: the file can't be read as its name says, or lacks the column.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} is missing: --text names the column of a file")
-    for piece in read_table(path, [column], str(path)):
-        values = piece[column].tolist()
-        yield from (values[at : at + PIECE] for at in range(0, len(values), PIECE))
-
-
-def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:
-    """The lines of a stream, each a text, `PIECE` at a time.
-
-    Raises:
-        UserError: a line is not UTF-8.
-    """
-    lines = (_decode(line, number) for number, line in enumerate(stream, start=1))
-    while piece := list(islice(lines, PIECE)):
-        yield piece
-
-
-def _decode(line: bytes, number: int) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise UserError(f"stdin: line {number} is not UTF-8: save the text as that") from None
-
-
 def predict_rows(
-    predictor: Predictor, pieces: Iterable[Sequence[object]], source: str, keep_going: bool
+    predictor: Predictor, source: TextSource, keep_going: bool
 ) -> Iterator[pd.DataFrame]:
-    """The predictions of each piece: `row` (from 1), `label`, `low`, `high`, `p_…` of each label.
+    """Yield the predictions of each chunk: `row` (from 1) and the columns of `prediction_table`.
 
-    Rows that have no text, or none that can be read, are left empty if they shall not stop the
-    work, and named on stderr. No rows at all are a table without any.
+    With `keep_going`, a row without usable text is reported on stderr, and its cells are empty.
+    Without any texts there is one table without rows.
 
     Raises:
-        UserError: there is such a row, and it shall stop the work.
+        UserError: a row has no usable text, and `keep_going` is false.
     """
     done = 0
     with tqdm(desc="predict", unit="row", disable=None) as bar:
-        for piece in chain(pieces, [[]]):
-            if done and not piece:
+        for chunk in chain(source.chunks, [[]]):
+            if done and not chunk:
                 break
-            rows = range(done + 1, done + 1 + len(piece))
-            texts: dict[int, str] = {}
-            for row, text in zip(rows, piece, strict=True):
-                if wrong := unreadable(text):
-                    complaint = f"{source}: row {row} {wrong}"
-                    if not keep_going:
-                        raise UserError(f"{complaint}, or pass it over with --keep-going")
-                    tqdm.write(f"{complaint}; its prediction is left empty", file=sys.stderr)
-                else:
-                    texts[row] = str(text)
-            table = prediction_table(predictor.predict([*texts.values()]), predictor.labels)
-            yield table.set_axis([*texts]).reindex(rows).rename_axis("row").reset_index()
-            done += len(piece)
-            bar.update(len(piece))
+            rows = range(done + 1, done + 1 + len(chunk))
+            usable = _usable(dict(zip(rows, chunk, strict=True)), source.name, keep_going)
+            table = prediction_table(predictor.predict([*usable.values()]), predictor.labels)
+            yield table.set_axis([*usable]).reindex(rows).rename_axis("row").reset_index()
+            done += len(chunk)
+            bar.update(len(chunk))
+
+
+def _usable(cells: dict[int, object], source: str, keep_going: bool) -> dict[int, str]:
+    """Return the texts by row, without the rows that have none."""
+    texts = {}
+    for row, cell in cells.items():
+        if problem := unreadable(cell):
+            message = f"{source}: row {row} {problem}"
+            if not keep_going:
+                raise UserError(f"{message}, or skip such rows with --keep-going")
+            tqdm.write(f"{message}; its prediction is left empty", file=sys.stderr)
+        else:
+            texts[row] = str(cell)
+    return texts
 
 
 def prediction_table(predictions: Sequence[Prediction], labels: Sequence[str]) -> pd.DataFrame:
-    """A row a prediction: `label`, `low`, `high`, and `p_…` of each label."""
-    chances = [[shown.probabilities[label] for label in labels] for shown in predictions]
-    names = [(shown.label, shown.low, shown.high) for shown in predictions]
+    """One row per prediction: `label`, `low`, `high`, and `p_LABEL` for each label."""
+    probabilities = [[one.probabilities[label] for label in labels] for one in predictions]
+    names = [(one.label, one.low, one.high) for one in predictions]
     return pd.concat(
         [
             pd.DataFrame(names, columns=["label", "low", "high"], dtype="str"),
-            pd.DataFrame(chances, columns=[f"p_{label}" for label in labels], dtype=float),
+            pd.DataFrame(probabilities, columns=[f"p_{label}" for label in labels], dtype=float),
         ],
         axis=1,
     ).round(DIGITS)
@@ -101,12 +75,12 @@ def prediction_table(predictions: Sequence[Prediction], labels: Sequence[str]) -
 
 @contextmanager
 def table_writer(path: Path | None) -> Iterator[Write]:
-    """Yield what appends a piece to a .csv, .jsonl or .parquet file, or as CSV to stdout.
+    """Yield a function that appends tables to a .csv, .jsonl or .parquet file, or CSV to stdout.
 
-    The file is there, whole, only if nothing raises.
+    The file appears under its name only if nothing raises.
 
     Raises:
-        UserError: the file's name ends otherwise.
+        UserError: the file's name has another ending.
     """
     with ExitStack() as stack:
         if path is None:
@@ -124,9 +98,16 @@ def table_writer(path: Path | None) -> Iterator[Write]:
 def _csv_writer(file: TextIO) -> Write:
     header = True
 
+    def escape(cell: object) -> object:
+        if not isinstance(cell, str):
+            return cell
+        # Python's csv module does not quote a carriage return, which would then start a new row.
+        return escape_formula(cell).replace("\r", "\n")
+
     def write(table: pd.DataFrame) -> None:
         nonlocal header
-        table.to_csv(file, index=False, header=header, lineterminator="\n")
+        escaped = table.map(escape).rename(columns=escape)
+        escaped.to_csv(file, index=False, header=header, lineterminator="\n")
         header = False
 
     return write

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
-    from ordinal.experiments.study import Arm
+    from ordinal.experiments.variants import Variant
 
 # Matplotlib's defaults instead of the user's settings, text as text, and reproducible ids.
 STYLE: list[str | dict[str, Any]] = [
@@ -24,16 +24,24 @@ WIDTH, ROW = 5.5, 0.42  # inches
 SMALL = (3.6, 2.6)  # inches; readable on a phone
 
 
-def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title: str) -> str:
+def dots_and_intervals(
+    variants: "Sequence[Variant]", metric: str, reference: str, title: str
+) -> str:
     """Draw the variants from top to bottom: mean, 95 % interval, and a faint dot per seed.
 
     A dashed line marks the mean of the variant called `reference`.
     """
-    height = ROW * len(arms) + 0.1
-    rows = range(len(arms))
-    lines = [[arm.low for arm in arms], [arm.mean for arm in arms], [arm.high for arm in arms]]
-    values = [(value, row + 0.22) for row, arm in enumerate(arms) for value in arm.values]
-    base = next(arm.mean for arm in arms if arm.name == reference)
+    height = ROW * len(variants) + 0.1
+    rows = range(len(variants))
+    lines = [
+        [variant.low for variant in variants],
+        [variant.mean for variant in variants],
+        [variant.high for variant in variants],
+    ]
+    values = [
+        (value, row + 0.22) for row, variant in enumerate(variants) for value in variant.values
+    ]
+    base = next(variant.mean for variant in variants if variant.name == reference)
     with style.context(STYLE):
         # The axes fill the figure. The tight bounding box adds the labels around them, so that a
         # long name does not make the axes smaller.
@@ -45,9 +53,9 @@ def dots_and_intervals(arms: "Sequence[Arm]", metric: str, reference: str, title
         axes.plot(
             *zip(*values, strict=True), "o", color=INK, ms=3.5, mew=0, alpha=0.4, label="one seed"
         )
-        axes.set_ylim(len(arms) - 0.4, -0.6)
+        axes.set_ylim(len(variants) - 0.4, -0.6)
         # A name with two dollar signs is not a formula.
-        axes.set_yticks(rows, [arm.name for arm in arms], parse_math=False)
+        axes.set_yticks(rows, [variant.name for variant in variants], parse_math=False)
         axes.set_xlabel(metric, parse_math=False)
         axes.set_title(title, parse_math=False)
         axes.tick_params(axis="y", length=0)

@@ -1,20 +1,14 @@
 """Tables for the terminal: results, comparisons of runs, predictions, and the labels of a file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from ordinal.common.files import for_json
 from ordinal.evaluation.results import BASELINE_NAMES, format_number, results_rows
-from ordinal.evaluation.results import format_interval as _interval
-from ordinal.evaluation.results import format_number as _figure
 
 if TYPE_CHECKING:
-    from ordinal.experiments.comparison import Difference
-    from ordinal.experiments.study import Against, Arm
     from ordinal.own_data.inspection import Facts
     from ordinal.prediction.forms import FormFigures
     from ordinal.prediction.predictor import Prediction
@@ -46,22 +40,23 @@ def results_table(details: dict[str, Any]) -> Table:
 
 
 def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]") -> Table:
-    """One text a row: its beginning, the label, the interval, and each label's probability."""
+    """One row per text: its beginning, label, interval, and the probability of each label."""
     table = Table()
     table.add_column("text", no_wrap=True, max_width=32)
     table.add_column("label", justify="right", style="bold")
     table.add_column("interval", justify="right")
     for label in predictions[0].probabilities:
         table.add_column(escape(label), justify="right")
-    for text, shown in zip(texts, predictions, strict=True):
-        interval = shown.low if shown.low == shown.high else f"{shown.low} to {shown.high}"
-        chances = [f"{chance:.0%}" for chance in shown.probabilities.values()]
-        table.add_row(*map(escape, (" ".join(text.split()), shown.label, interval)), *chances)
+    for text, prediction in zip(texts, predictions, strict=True):
+        low, high = prediction.low, prediction.high
+        interval = low if low == high else f"{low} to {high}"
+        percents = [f"{share:.0%}" for share in prediction.probabilities.values()]
+        table.add_row(*map(escape, (" ".join(text.split()), prediction.label, interval)), *percents)
     return table
 
 
 def forms_table(forms: "Sequence[FormFigures]") -> Table:
-    """One form of a model a row: its size, speed and MAE, and how far it is from the first."""
+    """One row per form of a model: size, speed, MAE, and largest difference from the first form."""
     table = Table(title="Test rows")
     for heading in ("form", "MB", "rows/s", "MAE", "largest difference"):
         table.add_column(heading, justify="left" if heading == "form" else "right")
@@ -70,62 +65,10 @@ def forms_table(forms: "Sequence[FormFigures]") -> Table:
             escape(form.name),
             f"{form.size / 1e6:.1f}",
             f"{form.speed:.0f}",
-            _figure(form.mae),
+            format_number(form.mae),
             f"{form.difference:.1e}",
         )
     return table
-
-
-def comparison_table(first: str, second: str, differences: "dict[str, Difference]") -> Table:
-    """One metric a row: both runs, their difference, its 95 % interval, and the p-value."""
-    table = Table(title=escape(f"{second} against {first}, test rows"))
-    for index, heading in enumerate(_headings(first, second)):
-        table.add_column(escape(heading), justify="right" if index else "left")
-    for row in _rows(differences):
-        table.add_row(*row)
-    return table
-
-
-def comparison_markdown(first: str, second: str, differences: "dict[str, Difference]") -> str:
-    """The same as `comparison_table`, for a pull request."""
-    headings = _headings(first, second)
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *_rows(differences)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def arms_table(arms: "Sequence[Arm]", title: str, reference: str) -> Table:
-    """One arm a row: mean, standard deviation and interval, and how it differs from another."""
-    table = Table(title=escape(title))
-    for heading in ("arm", "mean", "sd", "95 % interval", f"against {reference}", "95 % interval"):
-        table.add_column(escape(heading), justify="right" if table.columns else "left")
-    table.add_column("p", justify="right")
-    table.add_column("p (Holm)", justify="right")
-    for arm in arms:
-        cells = [escape(arm.name), _figure(arm.mean), _figure(arm.sd), _interval(arm.low, arm.high)]
-        if arm.against:
-            cells += [*_difference(arm.against), f"{arm.against.p_holm:.3f}"]
-        table.add_row(*cells)
-    seeds = arms[0].runs
-    table.caption = (
-        "Intervals and p-values take both for chance: the seeds and the test rows."
-        if seeds > 1
-        else "One seed: intervals and p-values take the test rows for chance, not the training."
-    )
-    return table
-
-
-def arms_rows(arms: "Sequence[Arm]") -> list[dict[str, Any]]:
-    """The same figures for a file, and the value of each seed."""
-    rows = []
-    for arm in arms:
-        against = {
-            f"against_reference_{key}": value
-            for key, value in (asdict(arm.against).items() if arm.against else ())
-        }
-        seeds = {f"seed_{seed}": value for seed, value in enumerate(arm.values, 1)}
-        figures = {"mean": arm.mean, "sd": arm.sd, "low": arm.low, "high": arm.high}
-        rows.append({"arm": arm.name} | for_json(figures | against | seeds))
-    return rows
 
 
 def facts_lines(facts: "Facts") -> list[str]:
@@ -153,28 +96,3 @@ def labels_table(counts: Mapping[str, int], order: "Sequence[int | str] | None")
         count = counts.get(key, 0)
         table.add_row(escape(key), str(count), f"{count / sum(counts.values()):.1%}")
     return table
-
-
-def _headings(first: str, second: str) -> list[str]:
-    return ["metric", first, second, "difference", "95 % interval", "p"]
-
-
-def _rows(differences: "dict[str, Difference]") -> list[list[str]]:
-    return [
-        [
-            name,
-            _figure(figures.first),
-            _figure(figures.second),
-            *_difference(figures),
-        ]
-        for name, figures in differences.items()
-    ]
-
-
-def _difference(figures: "Difference | Against") -> list[str]:
-    ends = [_figure(end, "+.4f") for end in (figures.low, figures.high)]
-    return [
-        _figure(figures.difference, "+.4f"),
-        " to ".join(ends),
-        _figure(figures.p_value, ".3f"),
-    ]

@@ -15,7 +15,7 @@ from scipy import stats
 from ordinal.common.errors import UserError
 from ordinal.evaluation.metrics import all_metrics
 from ordinal.experiments.comparison import compare
-from ordinal.reporting.terminal import comparison_table
+from ordinal.reporting.comparisons import comparison_table
 from tests.conftest import environment, run_in, train_again
 
 CLASSES = 3
@@ -164,7 +164,7 @@ def test_an_undefined_metric_is_a_dash_and_a_name_is_not_markup() -> None:
     console = Console(width=120, file=io.StringIO())
     console.print(comparison_table("[red]", "a[/b]", compare(run, run, resamples=100)))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "a[/b] against [red], test rows" in shown
+    assert "a[/b] compared with [red], test rows" in shown
     [spearman] = [line for line in shown.splitlines() if "spearman" in line]
     assert "nan" not in spearman
     assert "– to –" in spearman
@@ -195,7 +195,7 @@ def test_runs_of_a_project_are_compared_by_revision(finished_project: Path) -> N
     table = run_in(finished_project, "ordinal", "compare", "first", "slow", "--md").stdout
     assert table.startswith("| metric | first | slow | difference | 95 % interval | p |\n")
     shown = run_in(finished_project, "ordinal", "compare", "first").stdout
-    assert "workspace against first, test rows" in shown
+    assert "workspace compared with first, test rows" in shown
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "HEAD"])

@@ -1,8 +1,9 @@
-"""A study through DVC's queue: what its arms are, that it goes on, and what it refuses."""
+"""Test how a study runs through DVC's queue, continues after an interruption, and fails."""
 
 import json
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,80 +11,50 @@ from typing import Any
 import dvc.api
 import pandas as pd
 import pytest
+from dvc.exceptions import InvalidArgumentError
 
 from ordinal.common.errors import UserError
-from ordinal.experiments.queue import _pending, _wait, arms_of
+from ordinal.experiments import queue as study_queue
+from ordinal.experiments.queue import _experiment_name, _pending, _wait
 from tests.conftest import environment, run_in
 
-STUDY = ("ordinal", "study", "losses", "-S", "train.loss=corn,emd", "-S", "train.epochs=1")
 
-
-def test_a_grid_makes_an_arm_of_each_combination() -> None:
-    assert arms_of([], ["train.loss=corn,emd", "train.epochs=1"]) == {
-        "corn": ["train.loss=corn", "train.epochs=1"],
-        "emd": ["train.loss=emd", "train.epochs=1"],
-    }
-    grid = arms_of([], ["train.loss=corn,emd", "train.lr=1e-3,2e-3"])
-    assert list(grid) == [
-        "loss=corn lr=0.001",
-        "loss=corn lr=0.002",
-        "loss=emd lr=0.001",
-        "loss=emd lr=0.002",
-    ]
-
-
-def test_named_arms_set_what_they_say_and_what_all_share() -> None:
-    assert arms_of(["ours:", "theirs: train.lr=5e-5 train.clip=null"], ["train.epochs=3"]) == {
-        "ours": ["train.epochs=3"],
-        "theirs": ["train.lr=5e-5", "train.clip=null", "train.epochs=3"],
-    }
-
-
-@pytest.mark.parametrize(
-    ("named", "overrides", "complaint"),
-    [
-        (["ours"], [], "'ours' has no colon"),
-        ([], ["train.loss=corn"], "at least two arms"),
-        (["one:", "one:", "two:"], [], "two arms are called 'one'"),
-        (["one: train.loss=corn,emd", "two:"], [], "'one: train.loss=corn,emd' is a grid"),
-        (["one: train.lr", "two:"], [], "--arm 'one: train.lr' can't be read"),
-        (["one: train.loss='corn", "two:"], [], "can't be read: No closing quotation"),
-        ([], ["train.loss=[["], "can't be read"),
-    ],
-)
-def test_arms_that_are_none_are_refused(
-    named: list[str], overrides: list[str], complaint: str
-) -> None:
-    with pytest.raises(UserError, match=complaint):
-        arms_of(named, overrides)
+def write_study(project: Path, *variants: str) -> tuple[str, ...]:
+    """Write studies/small.yaml with one-epoch variants, and return the command that runs it."""
+    lines = [f"  {variant.split('=')[1]}: {{{variant.replace('=', ': ')}}}" for variant in variants]
+    reference = variants[0].split("=")[1]
+    text = ["description: d", f"reference: {reference}", "set: {train.epochs: 1}", "variants:"]
+    (project / "studies/small.yaml").write_text("\n".join([*text, *lines]), encoding="utf-8")
+    return ("ordinal", "study", "studies/small.yaml")
 
 
 @pytest.mark.slow
 def test_a_study_is_run_once_extended_and_compared(finished_project: Path) -> None:
-    first = run_in(finished_project, *STUDY, "--seeds", "1")
+    study = write_study(finished_project, "train.loss=corn", "train.loss=emd")
+    first = run_in(finished_project, *study, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "corn" in first.stdout
-    assert "take the test rows for chance" in " ".join(first.stdout.split())
+    assert "One seed: intervals and p-values" in " ".join(first.stdout.split())
     queued = len(experiments(finished_project))
     assert queued == 2
 
-    # A second seed: two more runs, not four, and the table speaks of both.
-    second = run_in(finished_project, *STUDY, "--seeds", "2", "--jobs", "2", "--reference", "emd")
+    # A second seed adds two runs, not four, and the table covers both seeds.
+    second = run_in(finished_project, *study, "--seeds", "2", "--jobs", "2")
     assert second.returncode == 0, second.stdout + second.stderr
     names = experiments(finished_project)
     assert len(names) == 4
-    table = pd.read_csv(finished_project / "metrics/studies/losses.csv").set_index("arm")
+    table = pd.read_csv(finished_project / "metrics/studies/small.csv").set_index("variant")
     assert list(table.index) == ["corn", "emd"]
-    assert (finished_project / "metrics/studies/losses.svg").read_text().startswith("<?xml")
+    assert (finished_project / "metrics/studies/small.svg").read_text().startswith("<?xml")
 
-    # The figures are those of the runs themselves.
-    for arm in table.index:
+    # The figures are those of the runs.
+    for variant in table.index:
         measured = []
         for name in names:
-            if name.startswith(f"{arm}-"):
+            if name.startswith(f"{variant}-"):
                 metrics = dvc.api.read("metrics/details.json", str(finished_project), name)
                 measured.append(json.loads(metrics)["test"]["mae"])
-        assert table["mean"][arm] == pytest.approx(sum(measured) / 2, abs=1e-5)
+        assert table["mean"][variant] == pytest.approx(sum(measured) / 2, abs=1e-5)
 
 
 def experiments(project: Path) -> list[str]:
@@ -91,21 +62,20 @@ def experiments(project: Path) -> list[str]:
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_kept(finished_project: Path) -> None:
-    run = run_in(
-        finished_project, "ordinal", "study", "lr", "-S", "train.lr=1e-3,1e30", "--seeds", "1"
-    )
+    study = write_study(finished_project, "train.lr=0.001", "train.lr=1.0e+30")
+    run = run_in(finished_project, *study, "--seeds", "1")
     assert run.returncode == 1
     assert "error: 1 of 2 runs failed (1e-30-" in run.stderr
     assert "dvc queue logs" in run.stderr
     assert len(experiments(finished_project)) == 1
 
 
-def test_a_run_is_pending_while_its_workers_process_lives(tmp_path: Path) -> None:
+def test_a_run_is_pending_while_the_process_of_its_worker_lives(tmp_path: Path) -> None:
     queue: Any = SimpleNamespace(
         wdir=tmp_path,
         iter_queued=lambda: [SimpleNamespace(name="queued")],
         iter_active=lambda: [SimpleNamespace(name="running")],
-        worker_status=dict,  # too busy to answer
+        worker_status=dict,  # the worker is too busy to answer
     )
     assert _pending(queue) == {"queued"}
     sleep = [sys.executable, "-c", "input()", "queue-worker"]
@@ -117,7 +87,7 @@ def test_a_run_is_pending_while_its_workers_process_lives(tmp_path: Path) -> Non
         assert _pending(queue) == {"queued"}
 
 
-def test_a_worker_that_died_is_replaced_while_something_is_queued(
+def test_a_worker_that_died_is_replaced_while_runs_are_queued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     living, queued, started = [2, 1, 1, 2], [["c"], ["c"], [], []], []
@@ -131,38 +101,55 @@ def test_a_worker_that_died_is_replaced_while_something_is_queued(
         for states in (living, queued):
             states.pop(0)
 
-    monkeypatch.setattr(queue, "_finished", lambda _: set("abc"[: 4 - len(living)]))
-    monkeypatch.setattr(queue, "_pending", lambda _: set("abc"[4 - len(living) :]))
-    monkeypatch.setattr(queue, "_workers", lambda _: living[0])
-    monkeypatch.setattr(queue.time, "sleep", pass_time)
+    monkeypatch.setattr(study_queue, "_finished", lambda _: set("abc"[: 4 - len(living)]))
+    monkeypatch.setattr(study_queue, "_pending", lambda _: set("abc"[4 - len(living) :]))
+    monkeypatch.setattr(study_queue, "_workers", lambda _: living[0])
+    monkeypatch.setattr(study_queue.time, "sleep", pass_time)
     _wait(repo, set("abc"), jobs=2)
     assert started == [(2, 1)]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["--metric", "qwk"], "--metric qwk is not one of mae"),
-        (["--reference", "sord"], "there is no arm 'sord': there is corn, emd"),
-        (["-S", "train.los=corn"], "can't be queued"),
-    ],
-)
-def test_what_can_not_be_run_gets_one_clear_sentence(
-    finished_project: Path, arguments: list[str], complaint: str
-) -> None:
-    run = run_in(finished_project, *STUDY, *arguments)
+def test_a_mistake_in_the_file_is_refused_before_anything_is_queued(finished_project: Path) -> None:
+    study = write_study(finished_project, "train.los=corn", "train.loss=emd")
+    run = run_in(finished_project, *study)
     assert run.returncode == 1
-    assert complaint in run.stderr
-    assert run.stderr.count("\n") == 1
-
-
-def test_a_tree_with_changes_is_not_what_a_commit_says(finished_project: Path) -> None:
-    (finished_project / "params.yaml").write_text(
-        (finished_project / "params.yaml").read_text().replace("epochs: ", "epochs: 1")
+    assert run.stderr == (
+        "error: studies/small.yaml: variants.corn.train.los is not a parameter; "
+        "did you mean train.loss?\n"
     )
-    run = run_in(finished_project, *STUDY)
+    assert experiments(finished_project) == []
+
+
+def test_a_run_that_dvc_refuses_is_named() -> None:
+    def refuse(**_: object) -> None:
+        raise InvalidArgumentError("no such\n thing")
+
+    repo: Any = SimpleNamespace(experiments=SimpleNamespace(run=refuse))
+    with pytest.raises(UserError, match=r"^'corn-1' can't be queued: no such thing$"):
+        study_queue._enqueue(repo, "corn-1", ["train.los=corn"])
+
+
+@pytest.mark.parametrize("variant", ["lr = 1e-3", "-x.lock", "@{", "...", "größer"])
+def test_an_experiment_has_a_name_that_git_accepts(variant: str) -> None:
+    name = _experiment_name(variant, ["train.seed=1"])
+    assert not name.startswith("-")
+    subprocess.run(["git", "check-ref-format", f"refs/exps/{name}"], check=True)
+    assert name == _experiment_name(variant, ["train.seed=1"]) != _experiment_name(variant, [])
+
+
+def test_uncommitted_changes_are_refused_except_in_studies(finished_project: Path) -> None:
+    (finished_project / "studies/losses.yaml").unlink()
+    params = finished_project / "params.yaml"
+    params.write_text(params.read_text().replace("epochs: ", "epochs: 1"))
+    study = write_study(finished_project, "train.loss=corn", "train.loss=emd")
+    run = run_in(finished_project, *study)
     assert run.returncode == 1
-    assert "changes that are not committed" in run.stderr
+    assert run.stderr.startswith("error: the working tree has changes that are not committed")
     subprocess.run(
-        ["git", "checkout", "--quiet", "."], cwd=finished_project, env=environment(), check=True
+        ["git", "checkout", "--quiet", "params.yaml"],
+        cwd=finished_project,
+        env=environment(),
+        check=True,
     )
+    with chdir(finished_project):
+        study_queue._refuse_changes()

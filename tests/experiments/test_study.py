@@ -1,255 +1,166 @@
-"""A study: its figures against Clark's and scipy's, how often it errs, refusals, its picture."""
+"""Test the files of studies: the committed ones, values as DVC receives them, and refusals."""
 
-from collections.abc import Callable
-from xml.etree import ElementTree
+from pathlib import Path
 
-import matplotlib
-import numpy as np
-import pandas as pd
 import pytest
-from scipy import stats
+import yaml
+from dvc.utils.hydra import apply_overrides
 
 from ordinal.common.errors import UserError
-from ordinal.evaluation.metrics import all_metrics
-from ordinal.experiments.study import Arm, Metric, compare_arms, estimate, holm
-from ordinal.reporting.charts import dots_and_intervals
+from ordinal.common.params import SECTIONS, Train
+from ordinal.experiments.study import load_study
+from tests.conftest import ROOT
 
-CLASSES = 4
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def draw(rows: int, seed: int) -> pd.DataFrame:
-    """Predictions of a model that knows nothing, in float32 as ours are; the labels are fixed."""
-    labels = np.random.default_rng(rows).integers(CLASSES, size=rows)
-    rng = np.random.default_rng(seed)
-    probabilities = rng.dirichlet(np.ones(CLASSES), size=rows).astype(np.float32)
-    table = pd.DataFrame({"row": np.arange(rows) * 3, "label": labels})
-    table["predicted"] = rng.integers(CLASSES, size=rows)
-    table[[f"p_{k} stars" for k in range(CLASSES)]] = probabilities
-    return table
-
-
-def tables(scores: np.ndarray) -> list[pd.DataFrame]:
-    """Predictions that have given ranked probability scores, shape (seeds, rows).
-
-    Of two classes the score is the square of the probability of the wrong one.
-    """
-    columns = {"row": np.arange(scores.shape[1]), "label": 0, "predicted": 0}
-    return [pd.DataFrame({**columns, "p_1": 1 - np.sqrt(s), "p_2": np.sqrt(s)}) for s in scores]
+STUDY = """\
+description: Does CORN have a lower error than EMD?
+metric: rps
+seeds: 2
+reference: corn
+set:
+  train.epochs: 1
+variants:
+  corn:
+    train.loss: corn
+  emd:
+    train.loss: emd
+"""
 
 
-def crossed(
-    rng: np.random.Generator, seeds: int, rows: int, effects: tuple[float, float, float]
-) -> np.ndarray:
-    """Values around 0, shape (seeds, rows): effects of the seed, of the row, and of both."""
-    of_seed, of_row, of_both = effects
-    shapes = [(of_seed, (seeds, 1)), (of_row, (1, rows)), (of_both, (seeds, rows))]
-    return sum((scale * rng.normal(size=shape) for scale, shape in shapes), np.zeros((seeds, rows)))
+@pytest.fixture(autouse=True)
+def _in_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
 
 
-def study(seeds: int = 3) -> dict[str, list[pd.DataFrame]]:
-    rng = np.random.default_rng(0)
-    scores = 0.3 + 0.1 * rng.random((4, seeds, 30)) + 0.05 * np.arange(4)[:, None, None]
-    return dict(zip(("good", "base", "bad", "worse"), map(tables, scores), strict=True))
+def write(folder: Path, text: str = STUDY) -> Path:
+    path = folder / "losses.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
-@pytest.mark.parametrize("metric", ["mae", "accuracy", "off_by_one", "rps"])
-def test_an_arm_has_the_metrics_of_its_runs(metric: Metric) -> None:
-    runs = {"a": [draw(50, seed) for seed in range(3)], "b": [draw(50, seed) for seed in (7, 8, 9)]}
-    for arm in compare_arms(runs, "a", metric):
-        expected = []
-        for table in runs[arm.name]:
-            probabilities = table.filter(regex="^p_").to_numpy()
-            columns = (table[name].to_numpy() for name in ("label", "predicted"))
-            expected.append(all_metrics(*columns, probabilities)[metric])
-        assert arm.runs == 3
-        assert arm.values == pytest.approx(expected)
-        assert arm.mean == pytest.approx(np.mean(expected))
-        assert arm.sd == pytest.approx(pd.Series(expected).std())
-        assert arm.low < arm.mean < arm.high
+def params_of(overrides: tuple[str, ...], folder: Path) -> Path:
+    """The project's params.yaml as `dvc exp run -S` changes it."""
+    path = folder / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    apply_overrides(path, list(overrides))
+    return path
 
 
-def test_arms_keep_their_order_and_all_but_the_reference_are_compared_with_it() -> None:
-    arms = compare_arms(study(), "base", "rps")
-    assert [arm.name for arm in arms] == ["good", "base", "bad", "worse"]
-    reference = arms[1]
-    assert reference.against is None
-    others = [(arm, arm.against) for arm in arms if arm.against]
-    assert len(others) == 3
-    for arm, against in others:
-        assert against.difference == pytest.approx(arm.mean - reference.mean)
-        assert against.low < against.difference < against.high
-    p_values = [against.p_value for _, against in others]
-    assert [against.p_holm for _, against in others] == pytest.approx(holm(p_values))
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_committed_studies_are_valid(path: Path, tmp_path: Path) -> None:
+    for overrides in load_study(path).variants.values():
+        params = params_of(overrides, tmp_path)
+        for section in SECTIONS.values():
+            section.load(params)
 
 
-def test_an_arm_does_not_differ_from_itself() -> None:
-    runs = study()["base"]
-    against = compare_arms({"base": runs, "again": runs}, "base", "rps")[1].against
-    assert against
-    assert (against.difference, against.low, against.high) == (0, 0, 0)
-    assert (against.p_value, against.p_holm) == (1, 1)
+def test_results_are_those_of_a_study_and_have_its_variants() -> None:
+    results = sorted((ROOT / "metrics/studies").glob("*.csv"))
+    for table in results:
+        study = load_study(ROOT / f"studies/{table.stem}.yaml")
+        header, *rows = table.read_text(encoding="utf-8").splitlines()
+        assert header.startswith("variant,mean,sd,low,high,")
+        assert [row.partition(",")[0] for row in rows] == list(study.variants)
+        assert f"seed_{study.seeds}" in header
+        assert table.with_suffix(".svg").is_file()
 
 
-def test_a_difference_without_any_variance_is_certain() -> None:
-    certain = estimate(np.full((2, 8), -0.5))
-    assert (certain.mean, certain.low, certain.high, certain.p_value) == (-0.5, -0.5, -0.5, 0)
-
-
-@pytest.mark.parametrize("seeds", [1, 4])
-def test_where_only_rows_vary_the_test_is_students_over_rows(seeds: int) -> None:
-    rng = np.random.default_rng(seeds)
-    rows = 0.2 + 0.1 * rng.random((2, 25)) + [[0.0], [0.04]]
-    runs = {name: tables(np.tile(row, (seeds, 1))) for name, row in zip("ab", rows, strict=True)}
-    _agrees(compare_arms(runs, "a", "rps"), rows)
-
-
-def test_where_only_seeds_vary_the_test_is_students_over_seeds() -> None:
-    seeds = 0.2 + 0.1 * np.random.default_rng(0).random((2, 5)) + [[0.0], [0.04]]
-    runs = {
-        name: tables(np.tile(seed[:, None], 40)) for name, seed in zip("ab", seeds, strict=True)
+def test_a_variant_sets_its_own_parameters_and_those_of_all(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path))
+    assert (study.name, study.metric, study.seeds, study.reference) == ("losses", "rps", 2, "corn")
+    assert study.variants == {
+        "corn": ("train.epochs=1", "train.loss='corn'"),
+        "emd": ("train.epochs=1", "train.loss='emd'"),
     }
-    _agrees(compare_arms(runs, "a", "rps"), seeds)
 
 
-def _agrees(arms: list[Arm], samples: np.ndarray) -> None:
-    paired = stats.ttest_rel(samples[1], samples[0])
-    interval = paired.confidence_interval()
-    against = arms[1].against
-    assert against
-    assert against.p_value == pytest.approx(paired.pvalue)
-    assert 1e-6 < against.p_value < 0.9
-    assert (against.low, against.high) == pytest.approx((interval.low, interval.high))
-    for arm, sample in zip(arms, samples, strict=True):
-        interval = stats.ttest_1samp(sample, 0).confidence_interval()
-        assert (arm.low, arm.high) == pytest.approx((interval.low, interval.high))
+def test_the_parameters_of_a_variant_override_those_of_all(tmp_path: Path) -> None:
+    text = STUDY.replace("emd:\n", "emd:\n    train.epochs: 2\n")
+    assert load_study(write(tmp_path, text)).variants["emd"][0] == "train.epochs=2"
 
 
-@pytest.mark.parametrize("effects", [(1.0, 1.0, 1.0), (0.1, 2.0, 0.5), (0.5, 0.2, 1.0)])
-def test_the_p_value_is_that_of_clarks_min_f(effects: tuple[float, float, float]) -> None:
-    seeds, rows = 4, 30
-    values = 0.3 + crossed(np.random.default_rng(0), seeds, rows, effects)
-    by_seed = stats.ttest_1samp(values.mean(axis=1), 0).statistic ** 2
-    by_row = stats.ttest_1samp(values.mean(axis=0), 0).statistic ** 2
-    least = by_seed * by_row / (by_seed + by_row)
-    freedom = (by_seed + by_row) ** 2 / (by_seed**2 / (rows - 1) + by_row**2 / (seeds - 1))
-    ours = estimate(values)
-    assert ours.p_value == pytest.approx(stats.f.sf(least, 1, freedom))
-    # The interval ends where the p-value of what is left is 5 %.
-    for end in (ours.low, ours.high):
-        assert estimate(values - end).p_value == pytest.approx(0.05)
+@pytest.mark.parametrize("nothing", ["default: {}", "default:"])
+def test_a_variant_may_set_nothing(nothing: str, tmp_path: Path) -> None:
+    text = f"description: d\nreference: 0.1\nvariants:\n  {nothing}\n  0.1: {{train.lr: 0.1}}\n"
+    study = load_study(write(tmp_path, text))
+    assert study.variants == {"default": (), "0.1": ("train.lr=0.1",)}
+    assert (study.metric, study.seeds) == ("mae", 5)
 
 
 @pytest.mark.parametrize(
-    "effects", [(0.15, 1.0, 0.0), (0.15, 1.0, 1.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
-)
-def test_chance_is_called_a_difference_no_more_often_than_promised(
-    effects: tuple[float, float, float],
-) -> None:
-    rng = np.random.default_rng(0)
-    runs, truth = 1000, 0.3
-    found = [estimate(crossed(rng, 5, 40, effects)).p_value < 0.05 for _ in range(runs)]
-    _no_more_than_one_in_twenty(sum(found), runs)
-    drawn = [estimate(truth + crossed(rng, 5, 40, effects)) for _ in range(runs)]
-    _no_more_than_one_in_twenty(sum(not one.low <= truth <= one.high for one in drawn), runs)
-
-
-def _no_more_than_one_in_twenty(errors: int, runs: int) -> None:
-    assert stats.binomtest(errors, runs, 0.05, alternative="greater").pvalue > 0.01
-    assert errors > runs / 200  # careful, but not so much as to say nothing
-
-
-@pytest.mark.filterwarnings("error")
-def test_one_seed_has_no_deviation_but_an_interval_and_a_test() -> None:
-    reference, other = compare_arms(study(seeds=1), "good", "rps")[:2]
-    assert np.isnan(reference.sd)
-    assert reference.low < reference.mean < reference.high
-    assert other.against
-    assert 0 < other.against.p_value < 1
-
-
-@pytest.mark.parametrize(
-    ("p_values", "adjusted"),
+    ("parameter", "written", "value"),
     [
-        # Times 4, 3, 2, 1 from the least up: 0.02, 0.03, 0.06, and 0.04, which may not be less.
-        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
-        ([0.7, 0.4, 0.6], [1, 1, 1]),
-        ([0.02, 0.02], [0.04, 0.04]),
-        ([0.3], [0.3]),
-        ([], []),
+        ("train.lr", "5e-5", 5e-5),
+        ("train.lr", "'5e-5'", 5e-5),
+        ("train.lr", "1.0e-05", 1e-5),
+        ("train.layer_decay", "1", 1.0),
+        ("train.clip", "null", None),
+        ("train.attention_dropout", "", None),
+        ("train.precision", "32-true", "32-true"),
+        ("train.devices", "2", 2),
+        ("data.name", r"""'a, b=[c]: {d} "e" ''f'' \'""", """a, b=[c]: {d} "e" 'f' \\"""),
+        ("data.text", "'null'", "null"),
+        ("data.text", "'5'", "5"),
+        ("data.text", "'Übung 🙂'", "Übung 🙂"),
     ],
 )
-def test_holms_adjustment_of_cases_worked_by_hand(
-    p_values: list[float], adjusted: list[float]
+def test_a_value_reaches_the_stages_as_it_is_written(
+    parameter: str, written: str, value: object, tmp_path: Path
 ) -> None:
-    assert holm(p_values) == pytest.approx(adjusted)
+    text = STUDY.replace("  train.epochs: 1", f"  {parameter}: {written}")
+    params = params_of(load_study(write(tmp_path, text)).variants["emd"], tmp_path)
+    section, key = parameter.split(".")
+    assert getattr(SECTIONS[section].load(params), key) == value
+    assert Train.load(params).loss == "emd"
+    # PyYAML reads 5e-05 as a string, which the stages accept as a number.
+    stored = yaml.safe_load(params.read_text(encoding="utf-8"))[section][key]
+    assert (stored if value is None or isinstance(value, str) else float(stored)) == value
 
 
 @pytest.mark.parametrize(
-    ("change", "counts"),
+    ("old", "new", "message"),
     [
-        (lambda table: table.assign(row=table["row"].to_numpy()[::-1]), "50 and 50"),
-        (lambda table: table.assign(label=table["label"].to_numpy()[::-1]), "50 and 50"),
-        (lambda table: table.iloc[:-1], "49 and 50"),
+        ("seeds:", "seed:", ": seed is not a key of a study; did you mean seeds?"),
+        ("seeds: 2", "seeds: 0", ": seeds is 0: input should be greater than or equal to 1"),
+        ("seeds: 2", "seeds: two", ": seeds is 'two': input should be a valid integer"),
+        ("metric: rps", "metric: qwk", ": metric 'qwk' is unknown; known are mae, accuracy"),
+        ("metric: rps", "metric: mea", ": metric 'mea' is unknown; did you mean mae?"),
+        ("reference: corn\n", "", ": reference is missing"),
+        ("reference: corn", "reference: con", ": reference 'con' is not a variant; did you mean"),
+        ("reference: corn", "reference: sord", "'sord' is not a variant; known are corn, emd"),
+        ("  emd:\n    train.loss: emd\n", "", ": variants: a study compares at least two"),
+        (STUDY[STUDY.index("  corn:") :], "", ": variants: a study compares at least two"),
+        (
+            STUDY[STUDY.index("variants:") :],
+            "variants: 5",
+            ": variants is 5: input should be a valid dictionary",
+        ),
+        ("  emd:\n", "  corn:\n", ', line 10: not valid YAML: found duplicate key "corn"'),
+        ("seeds: 2", "seeds: [2", ", line 4: not valid YAML: "),
+        ("seeds: 2", "seeds: 0b_", " is not valid YAML: invalid literal for int()"),
+        (STUDY, "- corn\n", " is not a study: it must contain description, metric"),
+        (STUDY, "", " is not a study: it must contain description, metric"),
+        ("train.epochs", "train.epoch", ": set.train.epoch is not a parameter; did you mean train"),
+        ("train.epochs", "oops", ": set.oops is not a parameter; write parameters of params.yaml"),
+        ("    train.loss: emd", "    train: {loss: emd}", "variants.emd.train is not a parameter;"),
+        ("train.epochs: 1", "train.epochs: 0", ": set.train.epochs is 0: input should be greater"),
+        ("train.loss: emd", "train.loss: edm", ": variants.emd.train.loss is 'edm': input should"),
+        ("train.epochs: 1", "train.lr: true", ": set.train.lr: it is true, but no parameter is"),
+        ("train.epochs: 1", "split.test: 0.3", ": variants.corn.split: train, validation and test"),
+        ("train.epochs: 1", "train.seed: 1", ": set.train.seed: the study sets the seeds itself"),
     ],
 )
-def test_runs_over_other_rows_are_refused(
-    change: Callable[[pd.DataFrame], pd.DataFrame], counts: str
+def test_a_mistake_is_refused_in_one_sentence_with_file_and_key(
+    old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    runs = [draw(50, seed) for seed in range(2)]
-    changed = [runs[0], change(runs[1])]
-    message = rf"run 2 of 'b' and run 1 of 'a' were tested on different rows \({counts}\)"
-    with pytest.raises(UserError, match=message):
-        compare_arms({"a": runs, "b": changed}, "a", "mae")
-    with pytest.raises(UserError, match="run 2 of 'a' and run 1 of 'a' were tested on different"):
-        compare_arms({"a": changed, "b": runs}, "a", "mae")
+    assert STUDY.count(old) == 1
+    path = write(tmp_path, STUDY.replace(old, new))
+    with pytest.raises(UserError) as refused:
+        load_study(path)
+    assert str(refused.value).startswith(str(path))
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
-def test_arms_of_different_numbers_of_runs_are_refused() -> None:
-    runs = [draw(50, seed) for seed in range(2)]
-    with pytest.raises(UserError, match=r"'b' and 'a' have different numbers of runs \(1 and 2\)"):
-        compare_arms({"a": runs, "b": runs[:1]}, "a", "mae")
-
-
-def test_a_reference_that_is_none_of_the_arms_is_refused() -> None:
-    with pytest.raises(UserError, match="no arm is called 'c': there are a, b"):
-        compare_arms({"a": [draw(9, 0)], "b": [draw(9, 1)]}, "c", "mae")
-
-
-def test_the_same_study_is_the_same_picture_whatever_the_settings() -> None:
-    arms = compare_arms(study(), "base", "rps")
-    first = dots_and_intervals(arms, "rps", "base", "A study")
-    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
-        assert dots_and_intervals(arms, "rps", "base", "A study") == first
-    tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(first).iter()}
-    assert "text" in tags
-    assert "date" not in tags
-
-
-def test_names_stand_in_the_picture_as_they_are() -> None:
-    names = ["a < b & c", "lr=$1$ or $x_2$", r"\alpha_{3}", "_hidden"]
-    runs = dict(zip(names, study().values(), strict=True))
-    for reference in names:
-        arms = compare_arms(runs, reference, "rps")
-        drawn = dots_and_intervals(arms, "of $rps$", reference, "<Title> of $y$ & z")
-        texts = [
-            "".join(element.itertext()).strip()
-            for element in ElementTree.fromstring(drawn).iter(f"{SVG}text")
-        ]
-        assert [text for text in texts if text in names] == names
-        assert {"of $rps$", "<Title> of $y$ & z", f"mean of {reference}"} <= set(texts)
-
-
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_means_and_seeds_are_drawn_to_scale_from_the_top(seeds: int) -> None:
-    arms = compare_arms(study(seeds), "base", "rps")
-    drawn = ElementTree.fromstring(dots_and_intervals(arms, "rps", "base", "A study"))
-    dots: dict[float, list[float]] = {}
-    for element in drawn.iter(f"{SVG}use"):
-        place = {key: float(element.get(key, "nan")) for key in ("x", "y")}
-        dots.setdefault(place["y"], []).append(place["x"])
-    expected = [group for arm in arms for group in ([arm.mean], sorted(arm.values))]
-    # Below the arms are the ticks of the axis, and the key.
-    found = [sorted(dots[height]) for height in sorted(dots)[: len(expected)]]
-    assert [len(group) for group in found] == [len(group) for group in expected]
-    assert np.corrcoef(np.concatenate(found), np.concatenate(expected))[0, 1] == pytest.approx(1)
+def test_a_missing_file_is_refused_with_a_list_of_studies() -> None:
+    with pytest.raises(UserError, match=r"^losses is missing; the studies here are: .*losses.yaml"):
+        load_study(Path("losses"))

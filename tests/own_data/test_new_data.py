@@ -33,7 +33,7 @@ def test_without_a_terminal_it_shows_and_does_not_write(folder: Path) -> None:
     before = (folder / "data/catalog.yaml").read_bytes()
     run = run_in(folder, *COMMAND)
     assert run.returncode == 0, run.stderr
-    assert run.stderr == "Not written: no terminal to ask at. To write it, add --yes.\n"
+    assert run.stderr == "Not written: there is no terminal to ask. Write it with --yes.\n"
     assert (folder / "data/catalog.yaml").read_bytes() == before
     shown = yaml.safe_load(run.stdout.split("For data/catalog.yaml:")[1])
     assert DataSet.model_validate(shown["tickets"]).labels == list(GRADES)
@@ -84,7 +84,7 @@ def test_on_a_terminal_it_asks_before_it_writes(answer: str, written: bool, fold
 
 def test_a_file_outside_of_data_own_has_to_be_copied_there(folder: Path) -> None:
     inside = run_in(folder, *COMMAND)
-    assert "where DVC watches it" not in inside.stdout
+    assert "which DVC tracks it" not in inside.stdout
     (folder / "my data").mkdir()
     (folder / "data/own/tickets.csv").rename(folder / "my data/tickets.csv")
     run = run_in(folder, "ordinal", "new-data", "my data/tickets.csv", "--yes")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline import faults
 from tests.conftest import run_in, set_params, small_clone, stages_run
+from tests.pipeline import faults
 from tests.pipeline.faults import Moment, Run
 
 LONGER = {"train.epochs": 30, "train.checkpoint_every": 1, "evaluate.resamples": 1000}

@@ -1,5 +1,6 @@
-"""A trained model in use, from Python and from the command line."""
+"""Test predictions of a trained model, from Python and from the command line."""
 
+import csv
 import io
 import json
 import subprocess
@@ -23,9 +24,10 @@ from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.decoding import decode, undecided
 from ordinal.model import device as devices
 from ordinal.model.inference import Network
-from ordinal.prediction import streaming
-from ordinal.prediction.predictor import ROUNDING, Predictor
-from ordinal.prediction.streaming import predict_rows, texts_of_lines
+from ordinal.prediction import inputs
+from ordinal.prediction.inputs import ROWS_PER_CHUNK, TextSource, texts_of_lines
+from ordinal.prediction.predictor import BF16_ERROR, Predictor
+from ordinal.prediction.streaming import predict_rows, table_writer
 from ordinal.tokenization.tokens import Tokens
 from tests.conftest import run_in
 
@@ -34,7 +36,7 @@ TEXTS = ["the room was superb 7", "awful bed", "staff " * 100]
 
 @pytest.fixture
 def texts_and_truth(finished_project: Path) -> tuple[list[str], pd.DataFrame]:
-    """The test reviews of a finished run, and what its evaluate stage said of them."""
+    """The test reviews of a finished run, and the evaluate stage's predictions for them."""
     split = pd.read_parquet(finished_project / "data/split/test.parquet")
     raw = pd.read_parquet(finished_project / "data/raw/reviews.parquet")
     texts = raw["text"].iloc[split["row"]].tolist()
@@ -102,17 +104,17 @@ def test_the_model_of_a_commit_is_fetched_from_the_cache(finished_project: Path)
     assert (fetched.returncode, fetched.stdout) == (0, here.stdout), fetched.stderr
     unknown = run_in(finished_project, "ordinal", "predict", "x", "--model", "no-such")
     assert unknown.returncode == 1
-    assert "'no-such' is no folder and no file" in unknown.stderr
+    assert "'no-such' is not a folder or file" in unknown.stderr
     assert unknown.stderr.count("\n") == 1
 
 
-def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_project: Path) -> None:
+def test_a_row_without_a_text_is_an_error_except_with_keep_going(finished_project: Path) -> None:
     (finished_project / "reviews.csv").write_text('review\ngood room\n" "\nawful bed\n')
     command = ("ordinal", "predict", "reviews.csv", "--text", "review", "--out", "said.csv")
     run = run_in(finished_project, *command)
     assert run.returncode == 1
     assert run.stderr == (
-        "error: reviews.csv: row 2 has no text: fill or remove it, or pass it over with "
+        "error: reviews.csv: row 2 has no text: fill or remove it, or skip such rows with "
         "--keep-going\n"
     )
     assert not (finished_project / "said.csv").exists()
@@ -132,7 +134,7 @@ def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_proj
         (["data/own/small.csv"], "is a file: name the column of its texts with --text"),
         (
             ["data/own/small.csv", "--text", "review", "--out", "data/../data/own/small.csv"],
-            "is the file of the texts: name another",
+            "is the file with the texts: choose another name",
         ),
         (["data/own/small.csv", "--text", "text"], "no column 'text'; it has 'review', 'stars'"),
         (["good", "--out", "said.xlsx"], "the name has to end in .csv, .jsonl or .parquet"),
@@ -141,7 +143,7 @@ def test_a_row_without_a_text_stops_the_work_unless_told_otherwise(finished_proj
         (["good", "--model", "data/own/tiny"], "was not trained by this project"),
     ],
 )
-def test_what_can_not_be_predicted_gets_one_clear_sentence(
+def test_a_mistake_in_the_arguments_is_refused_in_one_sentence(
     finished_project: Path, arguments: list[str], complaint: str
 ) -> None:
     run = run_in(finished_project, "ordinal", "predict", *arguments)
@@ -160,16 +162,17 @@ def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None
             yield b"good room\n"
 
     predictor = ordinal.load(finished_project / "models/ordinal")
-    rows = predict_rows(predictor, texts_of_lines(endless()), "stdin", keep_going=False)
-    assert len(next(rows)) == read == 2048
+    source = TextSource("stdin", texts_of_lines(endless()))
+    rows = predict_rows(predictor, source, keep_going=False)
+    assert len(next(rows)) == read == ROWS_PER_CHUNK
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_file_is_read_in_pieces_and_no_more_of_it_than_is_asked_for(
+def test_a_file_is_read_in_chunks_and_only_as_far_as_needed(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "ROWS_PER_CHUNK", 4)
-    monkeypatch.setattr(streaming, "PIECE", 3)
+    monkeypatch.setattr(inputs, "ROWS_PER_CHUNK", 3)
     path = tmp_path / f"reviews.{ending}"
     reviews = pd.DataFrame({"review": [f"room {row}" for row in range(10)]})
     reviews.to_csv(path, index=False) if ending == "csv" else reviews.to_parquet(path)
@@ -180,11 +183,11 @@ def test_a_file_is_read_in_pieces_and_no_more_of_it_than_is_asked_for(
             read.append(len(piece))
             yield piece
 
-    monkeypatch.setattr(streaming, "read_table", watched)
-    pieces = streaming.texts_of_file(path, "review")
-    assert len(next(pieces)) == 3
+    monkeypatch.setattr(inputs, "read_table", watched)
+    chunks = inputs.texts_of_file(path, "review")
+    assert len(next(chunks)) == 3
     assert sum(read) <= 4
-    rest = [len(piece) for piece in pieces]
+    rest = [len(chunk) for chunk in chunks]
     assert sum(rest) == 7
     assert max(*rest, *read) <= 4
 
@@ -198,7 +201,7 @@ def test_an_empty_text_is_refused_by_its_number(finished_project: Path) -> None:
     assert predictor.predict([]) == []
 
 
-def test_no_rows_are_a_table_without_any(finished_project: Path) -> None:
+def test_a_file_without_rows_gives_a_table_without_rows(finished_project: Path) -> None:
     (finished_project / "none.csv").write_text("review\n")
     for out, read in (("said.csv", pd.read_csv), ("said.parquet", pd.read_parquet)):
         command = ("ordinal", "predict", "none.csv", "--text", "review", "--out", out)
@@ -216,7 +219,7 @@ def test_no_rows_are_a_table_without_any(finished_project: Path) -> None:
         ("ordinal predict <&-", "stdin is closed"),
     ],
 )
-def test_what_is_piped_in_and_is_no_text_gets_one_clear_sentence(
+def test_unusable_stdin_is_refused_in_one_sentence(
     line: str, complaint: str, finished_project: Path
 ) -> None:
     run = run_in(finished_project, "bash", "-c", line)
@@ -225,7 +228,7 @@ def test_what_is_piped_in_and_is_no_text_gets_one_clear_sentence(
     assert run.stderr.count("\n") == 1
 
 
-def test_whoever_has_read_enough_ends_it_without_a_word(finished_project: Path) -> None:
+def test_a_closed_pipe_ends_the_command_silently(finished_project: Path) -> None:
     line = "yes good room | head -n 5000 | ordinal predict | head -n 1; echo ${PIPESTATUS[2]}"
     run = run_in(finished_project, "bash", "-c", line)
     assert run.stdout.splitlines()[0].startswith("row,label")
@@ -234,7 +237,7 @@ def test_whoever_has_read_enough_ends_it_without_a_word(finished_project: Path) 
 
 
 @pytest.mark.parametrize("module", ["ordinal", "ordinal.cli"])
-def test_what_is_imported_is_light_until_a_model_is_loaded(module: str) -> None:
+def test_importing_the_package_and_its_command_line_is_light(module: str) -> None:
     script = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
     shown = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -254,27 +257,27 @@ def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
     )
     assert file.returncode == 0, file.stderr
     one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (folder, file))
-    # A probability may differ in its last digits, and with it the end of an interval by a hair.
+    # Probabilities may differ in their last digits, which may move an end of an interval.
     ends = ["low", "high"]
     pd.testing.assert_frame_equal(one.drop(columns=ends), other.drop(columns=ends), atol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 @pytest.mark.parametrize("rule", get_args(Decoding))
-def test_labels_that_hang_on_the_rounding_are_those_of_the_precise_network(
+def test_labels_that_rounding_could_change_are_those_of_the_precise_network(
     rule: Decoding, temperature: float
 ) -> None:
     rng = np.random.default_rng(1)
     exact, other = rng.dirichlet(np.ones(5), (2, 300))
-    rounded = exact + 0.9 * ROUNDING * (other - exact)
-    asked: list[int] = []
+    rounded = exact + 0.9 * BF16_ERROR * (other - exact)
+    computed: list[int] = []
 
     def network(distributions: np.ndarray) -> Network:
-        def say(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-            asked.extend(ids[:, 0])
+        def compute(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            computed.extend(ids[:, 0])
             return distributions[ids[:, 0]]
 
-        return Network(5, 0, say)
+        return Network(5, 0, compute)
 
     calibration = Calibration(temperature, [])
     rough = Predictor(network(rounded), Tokenizer(BPE()), list("12345"), rule, calibration)
@@ -285,27 +288,85 @@ def test_labels_that_hang_on_the_rounding_are_those_of_the_precise_network(
     tokens = Tokens.of([[row] * (row % 7 + 1) for row in range(300)])
     labels = decode(exact_there, rule)
     assert (decode(rough.probabilities(tokens), rule) != labels).any()
-    asked.clear()
-    said = replace(rough, precise=network(exact)).probabilities(tokens)
-    assert (decode(said, rule) == labels).all()
-    again = np.flatnonzero(undecided(rounded_there, rule, ROUNDING / temperature))
-    assert sorted(asked) == sorted([*range(300), *again])
-    assert said[again] == pytest.approx(exact_there[again], abs=1e-6)
-    assert np.delete(said, again, 0) == pytest.approx(np.delete(rounded_there, again, 0), abs=1e-6)
+    computed.clear()
+    result = replace(rough, precise=network(exact)).probabilities(tokens)
+    assert (decode(result, rule) == labels).all()
+    again = np.flatnonzero(undecided(rounded_there, rule, BF16_ERROR / temperature))
+    assert sorted(computed) == sorted([*range(300), *again])
+    assert result[again] == pytest.approx(exact_there[again], abs=1e-6)
+    assert np.delete(result, again, 0) == pytest.approx(
+        np.delete(rounded_there, again, 0), abs=1e-6
+    )
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_bf16_is_asked_for_and_told_where_it_is_slow(
-    there: bool, finished_project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("supported", [True, False])
+def test_bf16_gives_the_same_labels_and_a_warning_where_it_is_slow(
+    supported: bool, finished_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "has_bf16", lambda _: there)
+    monkeypatch.setattr(devices, "has_bf16", lambda _: supported)
     full = run_in(finished_project, "ordinal", "predict", *TEXTS)
     half = run_in(finished_project, "ordinal", "predict", *TEXTS, "--bf16")
     assert half.returncode == 0, half.stderr
     assert half.stdout != full.stdout
     one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (full, half))
     assert one["label"].tolist() == other["label"].tolist()
-    assert half.stderr.startswith("predict: this cpu has no bf16") == (not there)
+    assert half.stderr.startswith("predict: this cpu has no bf16") == (not supported)
     file = run_in(finished_project, "ordinal", "predict", "good", "--model", "x.onnx", "--bf16")
     assert file.returncode == 1
     assert file.stderr.startswith("error: x.onnx can't be computed in bf16:")
+
+
+def with_labels(project: Path, labels: list[str]) -> None:
+    """Rename the labels of a project's model."""
+    path = project / "models/ordinal/config.json"
+    config = json.loads(path.read_text())
+    config["ordinal"]["labels"] = labels
+    path.unlink()  # DVC may have made it a link into its cache
+    path.write_text(json.dumps(config))
+
+
+def test_labels_such_as_plus_and_minus_are_predicted(finished_project: Path) -> None:
+    labels = ["--", "-", "0", "+", "=1+1"]
+    with_labels(finished_project, labels)
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    expected = [prediction.label for prediction in predictor.predict(TEXTS)]
+    for ending in ("csv", "jsonl", "parquet"):
+        run = run_in(finished_project, "ordinal", "predict", *TEXTS, "--out", f"out.{ending}")
+        assert run.returncode == 0, run.stderr
+    table = pd.read_csv(finished_project / "out.csv", dtype=str)
+    assert list(table)[4:] == [f"p_{label}" for label in labels]
+    assert table["label"].tolist() == [label if label == "0" else f"'{label}" for label in expected]
+    rows = [json.loads(line) for line in (finished_project / "out.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in rows] == expected
+    assert pd.read_parquet(finished_project / "out.parquet")["label"].tolist() == expected
+
+
+def test_text_that_a_spreadsheet_would_compute_is_escaped_in_csv_alone(tmp_path: Path) -> None:
+    cells = ["=1+1", "+", "--", "@x", "\tx", "\rx", "-1.5", "+2", "-1e-3", "1", "a=b", "", None]
+    escaped = [
+        "'=1+1",
+        "'+",
+        "'--",
+        "'@x",
+        "'\tx",
+        "'\nx",
+        "-1.5",
+        "+2",
+        "-1e-3",
+        "1",
+        "a=b",
+        "",
+        "",
+    ]
+    table = pd.DataFrame({"row": range(len(cells)), "=label": cells, "p_-": -0.5})
+    for ending in ("csv", "jsonl"):
+        with table_writer(tmp_path / f"t.{ending}") as write:
+            write(table)
+            write(table)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["row", "'=label", "p_-"]
+    assert [label for _, label, _ in rows] == escaped * 2
+    assert {value for *_, value in rows} == {"-0.5"}
+    lines = (tmp_path / "t.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["=label"] for line in lines] == cells * 2

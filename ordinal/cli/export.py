@@ -1,0 +1,51 @@
+"""`ordinal export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ordinal.cli.options import RUN_AGAIN, TRAINED, Model, model_path, print_table
+from ordinal.common.errors import UserError, report_user_errors
+from ordinal.common.paths import TOKENIZED
+
+app = typer.Typer(no_args_is_help=True, help="Export the model to another format.")
+
+TEST_TOKENS = TOKENIZED / "test.arrow"
+
+
+@app.callback()
+def export() -> None:
+    """Keep `onnx` a subcommand, although it is the only one."""
+
+
+@app.command()
+def onnx(
+    model: Model = TRAINED,
+    out: Annotated[
+        Path, typer.Option(help="File to write; tokenizer.json is written next to it.")
+    ] = Path("models/onnx/ordinal.onnx"),
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write a file that multiplies matrices in 8 bits.")
+    ] = False,
+) -> None:
+    """Write an ONNX file that computes calibrated probabilities from token ids.
+
+    For the model of this project's last run, also compares the forms of the model on the test rows.
+    """
+    from ordinal.prediction.forms import compare_forms
+    from ordinal.prediction.onnx import export_onnx, quantize_onnx
+    from ordinal.reporting.terminal import forms_table
+    from ordinal.tokenization.tokens import Tokens
+
+    with report_user_errors(RUN_AGAIN), model_path(model) as path:
+        if out.suffix != ".onnx":
+            raise UserError(f"--out {out}: the name has to end in .onnx")
+        forms = {"the model": path, out.name: out}
+        export_onnx(path, out)
+        if int8:
+            small = out.with_suffix(".int8.onnx")
+            quantize_onnx(out, small)
+            forms[small.name] = small
+        if model == TRAINED and TEST_TOKENS.is_file():  # other models have other test rows
+            print_table(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))

@@ -1,0 +1,56 @@
+"""Options and helpers that several commands share."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ordinal.common.errors import UserError
+from ordinal.common.paths import MODEL
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RUN_AGAIN = "run the command again"
+TRAINED = str(MODEL)
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", help="A model's folder, an ONNX file, or a commit, branch, tag or experiment."
+    ),
+]
+Coverage = Annotated[
+    float,
+    typer.Option("--coverage", help="Share of texts whose interval is to contain the true label."),
+]
+
+
+@contextmanager
+def model_path(name: str) -> Iterator[Path]:
+    """Yield the path of a model: `name`, or a temporary copy if `name` is a revision.
+
+    Raises:
+        UserError: `name` is neither a path nor a revision with a model.
+    """
+    if Path(name).exists() or name.endswith(".onnx"):
+        yield Path(name)
+        return
+    if name == TRAINED:
+        raise UserError(f"{name} is missing: run `make repro` first, or name a model with --model")
+    from ordinal.experiments.revisions import fetch_model
+
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "model"
+        fetch_model(name, folder)
+        yield folder
+
+
+def print_table(table: "Table") -> None:
+    """Print a table of rich to stdout."""
+    from rich.console import Console
+
+    Console().print(table)

@@ -1,0 +1,75 @@
+"""`ordinal predict`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ordinal.cli.options import RUN_AGAIN, TRAINED, Coverage, Model, model_path, print_table
+from ordinal.common.errors import report_user_errors
+
+if TYPE_CHECKING:
+    from ordinal.prediction.predictor import Predictor
+
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(help="Texts; or one file, with --text; or nothing, to read lines from stdin."),
+]
+TextColumn = Annotated[
+    str | None, typer.Option("--text", help="Text column of a CSV, TSV, JSONL or Parquet file.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="A .csv, .jsonl or .parquet file; if not given, CSV goes to stdout."),
+]
+Bf16 = Annotated[
+    bool,
+    typer.Option("--bf16", help="Compute in bf16 on a CPU: faster if it supports bf16."),
+]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Leave the prediction of rows without a text empty.")
+]
+
+
+def predict(
+    texts: Texts = None,
+    text: TextColumn = None,
+    model: Model = TRAINED,
+    out: Out = None,
+    coverage: Coverage = 0.9,
+    bf16: Bf16 = False,
+    keep_going: KeepGoing = False,
+) -> None:
+    """Predict the label of each text, with an interval and the probability of every label.
+
+    With --bf16, texts whose label could change because of bf16 rounding are computed again in fp32.
+    Probabilities may differ in the second digit, and with them the ends of intervals.
+    """
+    from ordinal import load
+    from ordinal.prediction.inputs import choose_texts
+    from ordinal.prediction.streaming import predict_rows, table_writer
+
+    with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
+        source = choose_texts(texts or [], text, out, sys.stdin)
+        predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
+        if bf16:
+            _warn_if_slow()
+        if texts and not text and not out and sys.stdout.isatty():
+            _print_predictions(predictor, texts)
+            return
+        for table in predict_rows(predictor, source, keep_going):
+            write(table)
+
+
+def _warn_if_slow() -> None:
+    from ordinal.model.device import choose_device, slow_precision
+
+    if warning := slow_precision("bf16-mixed", choose_device("auto")):
+        print(f"predict: {warning}", file=sys.stderr)
+
+
+def _print_predictions(predictor: "Predictor", texts: list[str]) -> None:
+    from ordinal.reporting.terminal import predictions_table
+
+    print_table(predictions_table(texts, predictor.predict(texts)))

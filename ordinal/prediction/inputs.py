@@ -1,0 +1,82 @@
+"""Read the texts to predict, in chunks, from arguments, a file, or stdin."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from ordinal.common.errors import UserError
+from ordinal.data.tables import KINDS, kind_of, read_table
+
+ROWS_PER_CHUNK = 2048  # texts in memory at once, which are sorted by length together
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Texts to predict, in chunks."""
+
+    name: str
+    """Used in error messages."""
+    chunks: Iterator[Sequence[object]]
+    """The cells of the text column; not every cell is usable text."""
+
+
+def choose_texts(
+    arguments: Sequence[str], column: str | None, out: Path | None, stdin: TextIO | None
+) -> TextSource:
+    """Read the `column` of the one file named in `arguments`, the arguments, or lines of `stdin`.
+
+    Raises:
+        UserError: there is a column without a single file, a file without a column, no stdin, or
+            `out` is the file that is read.
+    """
+    if column:
+        if len(arguments) != 1:
+            raise UserError("--text names the column of one file: add the name of that file")
+        path = Path(arguments[0])
+        if out and out.resolve() == path.resolve():
+            raise UserError(f"--out {out} is the file with the texts: choose another name")
+        return TextSource(str(path), texts_of_file(path, column))
+    if arguments:
+        path = Path(arguments[0])
+        is_table = kind_of(path) in KINDS or path.suffix in (".gz", ".zip")
+        if len(arguments) == 1 and is_table and path.is_file():
+            raise UserError(f"{path} is a file: name the column of its texts with --text")
+        return TextSource("arguments", iter([arguments]))
+    if stdin is None:
+        raise UserError("stdin is closed: give texts as arguments, or a file with --text")
+    return TextSource("stdin", texts_of_lines(stdin.buffer))
+
+
+def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
+    """Yield the column of a CSV, TSV, JSON Lines or Parquet file, `ROWS_PER_CHUNK` at a time.
+
+    Raises:
+        UserError: the file is missing, is not of the kind that its name says, or lacks the column.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing: --text names the column of a file")
+    for table in read_table(path, [column], str(path)):
+        cells = table[column].tolist()
+        yield from (
+            cells[start : start + ROWS_PER_CHUNK] for start in range(0, len(cells), ROWS_PER_CHUNK)
+        )
+
+
+def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:
+    """Yield the lines of a stream, one text per line, `ROWS_PER_CHUNK` at a time.
+
+    Raises:
+        UserError: a line is not UTF-8.
+    """
+    lines = (_decode(line, number) for number, line in enumerate(stream, start=1))
+    while chunk := list(islice(lines, ROWS_PER_CHUNK)):
+        yield chunk
+
+
+def _decode(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise UserError(f"stdin: line {number} is not UTF-8: convert the text to UTF-8") from None
