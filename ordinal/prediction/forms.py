@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ordinal.common.types import Probabilities
 from ordinal.distributions.decoding import decode
 from ordinal.prediction.load import load
 from ordinal.tokenization.tokens import Tokens
@@ -14,28 +15,28 @@ from ordinal.tokenization.tokens import Tokens
 
 @dataclass(frozen=True)
 class FormFigures:
-    """How one form of a model does on some rows."""
+    """Size, speed and error of one form of a model."""
 
     name: str
     size: int
-    """Bytes of its weights' file."""
+    """Bytes of the file with the weights."""
     speed: float
-    """Rows a second."""
+    """Rows per second."""
     mae: float
     difference: float
-    """Largest of a probability from the first form's."""
+    """Largest absolute difference of a probability from that of the first form."""
 
 
 def compare_forms(forms: Mapping[str, Path], tokens: Tokens) -> list[FormFigures]:
-    """Measure several forms of one model on labelled rows; the first is what the others follow."""
+    """Measure several forms of one model on labelled rows, and compare them with the first form."""
     figures: list[FormFigures] = []
+    first: Probabilities | None = None
     for name, path in forms.items():
         predictor = load(path)
         start = time.perf_counter()
         probabilities = predictor.probabilities(tokens)
         seconds = time.perf_counter() - start
-        if not figures:
-            first = probabilities
+        first = probabilities if first is None else first
         error = np.abs(decode(probabilities, predictor.rule) - tokens.labels)
         weights = path if path.is_file() else path / "model.safetensors"
         figures.append(

@@ -16,16 +16,20 @@ def load(
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> Predictor:
-    """Read a trained model: a folder of the train stage, or a file of `ordinal export onnx`.
+    """Load a trained model: a folder of the train stage, or a file of `ordinal export onnx`.
 
-    `accelerator` and `precision` are those of the folder's network (see `Train`). Asked for
-    `bf16-mixed`, the predictor computes the texts whose label might hang on it once more in full
-    precision; `auto`, which is bf16 on a GPU, does not. An ONNX file is computed on the CPU, in the
-    precision that it was exported in.
+    Args:
+        model: Path of the folder or ONNX file.
+        coverage: Share of texts whose interval is to contain the true label.
+        accelerator: Device that computes a folder's network, as in `Train`. An ONNX file is
+            computed on the CPU.
+        precision: Precision of a folder's network, as in `Train`. With `bf16-mixed`, texts whose
+            label could change because of rounding are computed again in full precision; with
+            `auto`, which is bf16 on a GPU, they are not.
 
     Raises:
-        UserError: there is no such model, `coverage` is not between 0 and 1, a GPU is asked for
-            and there is none, or bf16 and the model is an ONNX file.
+        UserError: there is no such model, `coverage` is not between 0 and 1, there is no GPU for
+            `accelerator="gpu"`, or `precision` is `bf16-mixed` and the model an ONNX file.
     """
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
@@ -34,9 +38,9 @@ def load(
         from ordinal.prediction.onnx import load_onnx
 
         if precision == "bf16-mixed":
-            raise UserError(f"{path} can't be computed in bf16: take the model's folder")
+            raise UserError(f"{path} can't be computed in bf16: use the model's folder")
         return load_onnx(path, coverage)
-    # Only here: an ONNX file needs neither torch nor transformers.
+    # Imported here, because an ONNX file needs neither torch nor transformers.
     from ordinal.model.classifier import load_calibration, load_classifier, torch_network
 
     classifier = load_classifier(path)

@@ -1,4 +1,4 @@
-"""A trained model as one ONNX file: from token ids to calibrated distributions, without torch."""
+"""Export a trained model as one ONNX file, and load it without torch."""
 
 import importlib.util
 import json
@@ -26,21 +26,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-FACTS = "ordinal"  # the key, in the file's metadata, of all that is no arithmetic
+FACTS = "ordinal"  # key in the file's metadata of labels, decoding, calibration and tokenizer
 INPUTS = ("input_ids", "attention_mask")
 
 
 def export_onnx(folder: Path, path: Path) -> None:
-    """Write the model of `folder` as the file `path`, its tokenizer within and beside it.
+    """Export the model in `folder` to the file `path`.
 
-    Within, it can't get lost; `tokenizer.json` is for programs that are not ours.
+    The inputs are `input_ids` and `attention_mask`, int64, shape (rows, length), with any number of
+    rows and any length up to the model's maximum. The output is `probabilities`, float32, shape
+    (rows, K): the calibrated distributions.
 
-    Inputs are `input_ids` and `attention_mask`, int64, (rows, length), of any number of rows and
-    any length that the model reads; the output is `probabilities`, float32, (rows, K): the
-    calibrated distributions.
+    The file contains the tokenizer, which `load_onnx` uses. A copy, tokenizer.json, is written next
+    to it for other programs.
 
     Raises:
-        UserError: `folder` holds no model of ours, or the export's libraries are missing.
+        UserError: `folder` is not a model of the train stage, or a library for the export is
+            missing.
     """
     _need("onnx", "onnxscript")
     import onnx
@@ -79,9 +81,12 @@ def export_onnx(folder: Path, path: Path) -> None:
 
 
 def quantize_onnx(source: Path, path: Path) -> None:
-    """Write `source`, a file of `export_onnx`, with its matrix products in 8 bits.
+    """Write a copy of `source`, a file of `export_onnx`, that multiplies matrices in 8 bits.
 
-    The weights are stored in them, and what they are multiplied with is rounded as it comes.
+    The weights are stored in 8 bits; activations are quantized when the model runs.
+
+    Raises:
+        UserError: a library for the quantization is missing.
     """
     _need("onnx", "onnxruntime")
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -91,10 +96,10 @@ def quantize_onnx(source: Path, path: Path) -> None:
 
 
 def load_onnx(path: Path, coverage: float) -> Predictor:
-    """The model of an ONNX file that `export_onnx` wrote, for the CPU.
+    """Load a file of `export_onnx`, to be computed on the CPU.
 
     Raises:
-        UserError: there is no such file, it is not one of ours, or onnxruntime is missing.
+        UserError: the file is missing, was not written by `export_onnx`, or onnxruntime is missing.
     """
     _need("onnxruntime")
     import onnxruntime
@@ -103,11 +108,13 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         raise UserError(f"{path} is missing: `ordinal export onnx` writes it")
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception:  # noqa: BLE001 (its errors share no other class)
-        raise UserError(f"{path} is not an ONNX file, or is damaged") from None
+    except Exception:  # noqa: BLE001 (onnxruntime's errors have no common base class)
+        raise UserError(f"{path} is not an ONNX file, or is damaged: export it again") from None
     stored = session.get_modelmeta().custom_metadata_map.get(FACTS)
     if stored is None:
-        raise UserError(f"{path} was not written by `ordinal export onnx`: it has no '{FACTS}'")
+        raise UserError(
+            f"{path} was not written by `ordinal export onnx`: its metadata has no '{FACTS}'"
+        )
     facts = json.loads(stored)
 
     def distributions(ids: Padded, mask: Padded) -> Probabilities:
@@ -126,7 +133,7 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
 
 
 def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
-    """The network up to the distributions that `apply_temperature` makes, as one module."""
+    """Return the network with `apply_temperature` as its last step, as one module."""
     from torch import nn
 
     from ordinal.model.losses import LOSSES
@@ -140,15 +147,15 @@ def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
 
         def forward(self, input_ids: "Tensor", attention_mask: "Tensor") -> "Tensor":
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-            likely = head.probabilities(logits).clamp(min=MIN_PROBABILITY)
-            return (likely.log() / temperature).softmax(dim=-1)
+            probabilities = head.probabilities(logits).clamp(min=MIN_PROBABILITY)
+            return (probabilities.log() / temperature).softmax(dim=-1)
 
     return Calibrated().eval()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter and the quantizer tell those who write models for them."""
+    """Suppress the notes of the exporter and the quantizer, which are for authors of models."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
@@ -159,6 +166,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _need(*libraries: str) -> None:
+    """Raise a `UserError` if a library is not installed."""
     for library in libraries:
         if importlib.util.find_spec(library) is None:
-            raise UserError(f"{library} is missing: `pip install '.[onnx]'` brings it")
+            raise UserError(f"{library} is missing: install it with `pip install '.[onnx]'`")

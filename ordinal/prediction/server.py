@@ -1,4 +1,4 @@
-"""A trained model on a local page and behind a small JSON API."""
+"""Serve a trained model as a local web page and a small JSON API, without authentication."""
 
 import signal
 import socket
@@ -21,14 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ordinal.common.errors import UserError
 from ordinal.prediction.predictor import Prediction, Predictor
 
-MOST_TEXTS = 64
-LONGEST = 10_000  # characters of a text
-MOST_BYTES = 8 * 2**20  # of a body: as many such texts fit, were each character an escaped emoji
+MAX_TEXTS = 64
+MAX_CHARACTERS = 10_000  # per text
+MAX_BYTES = 8 * 2**20  # per body: fits the longest texts, with every character an escaped emoji
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = ("127.0.0.1", "localhost")
 HEADERS = {
-    # The page's own files and answers, and nothing else: neither inline nor from elsewhere.
+    # Allow this server's own files and answers only: no inline scripts and no other servers.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -36,44 +36,58 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST, json_schema_extra={"pattern": r"\S"})]
+Text = Annotated[
+    str, Field(min_length=1, max_length=MAX_CHARACTERS, json_schema_extra={"pattern": r"\S"})
+]
 
 
 class Texts(BaseModel):
-    """What to predict; a text holds more than white space."""
+    """Texts to predict. Each must contain more than white space."""
 
-    # What comes after the first mistake is not looked at: there may be millions.
-    texts: Annotated[list[Text], Field(max_length=MOST_TEXTS), FailFast()]
+    # Validation stops at the first error, because a body could contain millions.
+    texts: Annotated[list[Text], Field(max_length=MAX_TEXTS), FailFast()]
 
 
 class Predictions(BaseModel):
-    """What the model says of each text, in their order."""
+    """One prediction per text, in the order of the texts."""
 
     labels: list[str]
-    """Lowest first."""
+    """All labels, lowest first."""
     coverage: float
-    """How often an interval from `low` to `high` holds the true label."""
+    """Share of texts whose interval from `low` to `high` is expected to contain the true label."""
     predictions: list[Prediction]
 
 
 class Health(BaseModel):
-    """That the server answers."""
+    """Answer of a running server."""
 
     status: str = "ok"
 
 
 class Problem(BaseModel):
-    """Why a request was refused."""
+    """Reason why a request was refused."""
 
     detail: str
 
 
-def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The page and the API of a model, for requests that name one of `hosts` (`*`: any).
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The body can't be read.",
+        413: f"The body is larger than {MAX_BYTES} bytes.",
+        415: "The body is not of type application/json.",
+        422: "The body does not have the declared form.",
+    }.items()
+}
 
-    The names keep a foreign site from pointing its own at this machine and reading the answers.
+
+def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+    """Create the app, which answers requests whose Host header is one of `hosts` (`*`: any).
+
+    Checking the Host header prevents DNS rebinding: a website can't point its own domain at this
+    machine and read the answers.
     """
-    # FastAPI's pages of documentation load scripts from elsewhere.
+    # FastAPI's documentation pages are off because they load scripts from other servers.
     app = FastAPI(title="ordinal", docs_url=None, redoc_url=None)
     app.add_middleware(_LimitedBody)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
@@ -81,17 +95,17 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
     one_at_a_time = Lock()
 
     @app.middleware("http")
-    async def with_headers(request: Request, answer: RequestResponseEndpoint) -> Response:
-        response = await answer(request)
+    async def add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        response = await call_next(request)
         response.headers.update(HEADERS)
         return response
 
     @app.exception_handler(RequestValidationError)
-    async def not_as_declared(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid_body(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": _sentence(error)}, 422)
 
     @app.exception_handler(UserError)
-    async def not_to_be_predicted(_: Request, error: UserError) -> JSONResponse:
+    async def invalid_text(_: Request, error: UserError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
 
     @app.get("/", include_in_schema=False)
@@ -100,21 +114,11 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
 
     @app.get("/health")
     async def health() -> Health:
-        """Answer, even while a prediction is under way."""
+        """Report that the server runs, even during a prediction."""
         return Health()
 
-    refusals: dict[int | str, dict[str, Any]] = {
-        status: {"model": Problem, "description": description}
-        for status, description in {
-            400: "The body can't be read.",
-            413: f"The body is larger than {MOST_BYTES} bytes.",
-            415: "The body is not of type application/json.",
-            422: "The body is not as declared.",
-        }.items()
-    }
-
-    # Not async: the work is done in a thread, and others are answered meanwhile.
-    @app.post("/predict", responses=refusals, dependencies=[Depends(_json_only)])
+    # Not async, so that it runs in a thread and does not block other requests.
+    @app.post("/predict", responses=REFUSALS, dependencies=[Depends(_json_only)])
     def predict(body: Texts) -> Predictions:
         """Predict a batch of texts."""
         with one_at_a_time:
@@ -127,16 +131,16 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 is any free one.
+    """Return a socket that listens on an address; port 0 takes any free port.
 
     Raises:
-        UserError: the address can't be had.
+        UserError: the operating system refuses the address or port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        # Python appends the address to some.
+        # Python appends the address, in parentheses, to some messages.
         reason = (error.strerror or str(error)).partition(" (")[0].lower()
         raise UserError(f"can't listen on {host}, port {port}: {reason}") from None
 
@@ -144,14 +148,14 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(app: FastAPI, listener: socket.socket) -> None:
     """Answer requests until Ctrl-C."""
     config = uvicorn.Config(app, log_level="warning", server_header=False)
-    # Once all is closed, uvicorn raises the signal again: here Ctrl-C is the way to end.
+    # uvicorn raises the signal again after its shutdown. Ctrl-C is the usual end, not an error.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
 
 class _LimitedBody:
-    """Refuses a body of more than `MOST_BYTES`, however it is sent."""
+    """Middleware that refuses a body of more than `MAX_BYTES`, with or without Content-Length."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -163,25 +167,25 @@ class _LimitedBody:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > MOST_BYTES:
-                raise HTTPException(413, f"the body is larger than {MOST_BYTES} bytes")
+            if size > MAX_BYTES:
+                raise HTTPException(413, f"the body is larger than {MAX_BYTES} bytes")
             return message
 
         await self.app(scope, counted, send)
 
 
 def _json_only(request: Request) -> None:
-    """Refuse the types that a browser lets any foreign page send."""
+    """Refuse the content types that a browser lets any website send without a preflight."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise HTTPException(415, "the body has to be of type application/json")
 
 
 def _sentence(error: RequestValidationError) -> str:
-    """What is wrong first, and where; nothing of what was sent."""
+    """Return the first problem and its place, without repeating what was sent."""
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return f"the body is not JSON: {first['ctx']['error']}"
-    place = first["loc"]
-    where = f"text {place[2] + 1}" if len(place) > 2 else ".".join(place)
-    return f"{where}: {first['msg']}"
+    location = first["loc"]
+    place = f"text {location[2] + 1}" if len(location) > 2 else ".".join(location)
+    return f"{place}: {first['msg']}"

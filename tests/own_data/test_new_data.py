@@ -84,7 +84,7 @@ def test_on_a_terminal_it_asks_before_it_writes(answer: str, written: bool, fold
 
 def test_a_file_outside_of_data_own_has_to_be_copied_there(folder: Path) -> None:
     inside = run_in(folder, *COMMAND)
-    assert "which DVC tracks it" not in inside.stdout
+    assert "which DVC tracks" not in inside.stdout
     (folder / "my data").mkdir()
     (folder / "data/own/tickets.csv").rename(folder / "my data/tickets.csv")
     run = run_in(folder, "ordinal", "new-data", "my data/tickets.csv", "--yes")

@@ -1,4 +1,4 @@
-"""An exported model says what the model says."""
+"""Test that an exported model predicts the same as the model."""
 
 import dataclasses
 import subprocess
@@ -36,7 +36,7 @@ def exported(
     tokenizer = tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(tiny_encoder, 24, tokenizer)
     model = new_classifier(tiny_encoder, LABELS, Train(loss=loss))
-    with torch.no_grad():  # an untrained network says nearly the same of every text
+    with torch.no_grad():  # an untrained network predicts nearly the same for every text
         output_layer(model).weight.mul_(100)
     save_classifier(model, CALIBRATION, tokenizer, "card", folder)
     export_onnx(folder, folder / "model.onnx")
@@ -51,13 +51,13 @@ def probabilities(predictor: Predictor, texts: list[str]) -> npt.NDArray[np.floa
 def test_an_exported_model_predicts_what_its_folder_does(exported: Path, texts: list[str]) -> None:
     folder, file = load(exported), load(exported / "model.onnx")
     expected = probabilities(folder, texts)
-    assert np.ptp(expected) > 0.1  # far from even
+    assert np.ptp(expected) > 0.1  # far from uniform
     np.testing.assert_allclose(probabilities(file, texts), expected, atol=1e-5)
     for one, other in zip(folder.predict(texts), file.predict(texts), strict=True):
         assert dataclasses.replace(other, probabilities=one.probabilities) == one
 
 
-def test_eight_bits_cost_a_little(exported: Path, tmp_path: Path) -> None:
+def test_probabilities_in_eight_bits_differ_a_little(exported: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.onnx"
     quantize_onnx(exported / "model.onnx", small)
     whole = probabilities(load(exported / "model.onnx"), TEXTS)
@@ -76,7 +76,7 @@ def test_an_exported_model_needs_no_torch(exported: Path) -> None:
     assert shown.stdout == "[]\n"
 
 
-def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_was_not_exported_by_this_project_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"gone\.onnx is missing"):
         load(tmp_path / "gone.onnx")
     (tmp_path / "text.onnx").write_text("no model")

@@ -1,4 +1,4 @@
-"""The page and the API of a model: what they answer, what they refuse, and to whom."""
+"""Test the page and the API of a model: answers, refusals, and protection from other sites."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.inference import Network
 from ordinal.prediction.onnx import export_onnx
-from ordinal.prediction.server import LONGEST, MOST_BYTES, MOST_TEXTS, PAGE, Texts, create_app
+from ordinal.prediction.server import MAX_BYTES, MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import environment, run_in
 
@@ -36,7 +36,7 @@ NO_OBJECT = "body: Input should be a valid dictionary or object to extract field
 
 
 def token_counter() -> Predictor:
-    """A network that counts tokens: the more there are, the better it takes a text to be."""
+    """A network whose label rises with the number of tokens."""
 
     def distributions(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         excess = mask.sum(axis=1, keepdims=True) - 4.0
@@ -93,11 +93,11 @@ def test_any_text_that_is_not_blank_is_predicted(client: TestClient, text: str) 
 
 
 def test_the_largest_batch_is_predicted(client: TestClient) -> None:
-    """However it is written: an emoji takes twelve bytes when escaped."""
-    body = json.dumps({"texts": ["😀" * LONGEST] * MOST_TEXTS})
-    assert len(body) > 12 * LONGEST * MOST_TEXTS
+    """Even if every character is an emoji, which takes twelve bytes when escaped."""
+    body = json.dumps({"texts": ["😀" * MAX_CHARACTERS] * MAX_TEXTS})
+    assert len(body) > 12 * MAX_CHARACTERS * MAX_TEXTS
     response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
-    assert len(response.json()["predictions"]) == MOST_TEXTS
+    assert len(response.json()["predictions"]) == MAX_TEXTS
 
 
 @pytest.mark.parametrize(
@@ -118,16 +118,16 @@ def test_the_largest_batch_is_predicted(client: TestClient) -> None:
         (b'{"texts": [""]}', 422, "text 1: String should have at least 1 character"),
         (b'{"texts": ["good", "\\n\\u3000"]}', 422, "text 2 of 2 is empty"),
         (
-            json.dumps({"texts": ["a" * (LONGEST + 1)]}).encode(),
+            json.dumps({"texts": ["a" * (MAX_CHARACTERS + 1)]}).encode(),
             422,
-            f"text 1: String should have at most {LONGEST} characters",
+            f"text 1: String should have at most {MAX_CHARACTERS} characters",
         ),
         (
-            json.dumps({"texts": ["a"] * (MOST_TEXTS + 1)}).encode(),
+            json.dumps({"texts": ["a"] * (MAX_TEXTS + 1)}).encode(),
             422,
-            f"body.texts: List should have at most {MOST_TEXTS} items after validation, not 65",
+            f"body.texts: List should have at most {MAX_TEXTS} items after validation, not 65",
         ),
-        (b" " * (MOST_BYTES + 1), 413, f"the body is larger than {MOST_BYTES} bytes"),
+        (b" " * (MAX_BYTES + 1), 413, f"the body is larger than {MAX_BYTES} bytes"),
     ],
 )
 def test_a_bad_body_is_refused_in_one_sentence(
@@ -137,15 +137,15 @@ def test_a_bad_body_is_refused_in_one_sentence(
     assert (response.status_code, response.json()) == (status, {"detail": detail})
 
 
-def test_of_many_mistakes_one_is_noted() -> None:
-    """A body holds millions, each of them many times larger in memory than when sent."""
+def test_validation_stops_at_the_first_error() -> None:
+    """A body could contain millions of errors, each much larger in memory than when sent."""
     with pytest.raises(ValidationError) as refused:
         Texts.model_validate({"texts": [0] * 1000})
     assert refused.value.error_count() == 1
 
 
 def test_half_a_character_is_refused(client: TestClient) -> None:
-    """JSON can write a lone surrogate, which is no text: no encoding holds it."""
+    """JSON can contain a lone surrogate, which no encoding can represent."""
     for body in (b'{"texts": ["\\ud800"]}', b'{"\\ud800": 1}', b'{"texts": {"\\ud800": "a"}}'):
         headers = {"Content-Type": "application/json"}
         response = client.post("/predict", content=body, headers=headers)
@@ -169,13 +169,13 @@ def test_no_more_of_a_body_is_read_than_its_limit(predictor: Predictor) -> None:
             return await client.post("/predict", content=endless(), headers=headers)
 
     assert asyncio.run(send()).status_code == 413
-    assert read == MOST_BYTES + 2**20
+    assert read == MAX_BYTES + 2**20
 
 
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
-def test_what_a_foreign_page_may_send_unasked_is_refused(
+def test_content_types_that_other_sites_may_send_are_refused(
     client: TestClient, content_type: str | None
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
@@ -184,7 +184,7 @@ def test_what_a_foreign_page_may_send_unasked_is_refused(
     assert response.json() == {"detail": "the body has to be of type application/json"}
 
 
-def test_a_browser_that_asks_for_a_foreign_page_is_told_nothing(client: TestClient) -> None:
+def test_other_sites_get_no_permission_to_read_answers(client: TestClient) -> None:
     ask = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
     preflight = client.options("/predict", headers=ask)
     answer = client.get("/health", headers=ask)
@@ -200,7 +200,7 @@ def test_a_browser_that_asks_for_a_foreign_page_is_told_nothing(client: TestClie
 def test_only_names_of_this_machine_are_answered(
     client: TestClient, host: str, status: int
 ) -> None:
-    """A foreign name may be made to point here; the browser would then let its page read."""
+    """Another site could point its own name at this machine, to read answers from its page."""
     assert client.get("/health", headers={"Host": host}).status_code == status
 
 
@@ -216,7 +216,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(client: TestClient, pa
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_all_that_the_page_loads_is_on_this_server(client: TestClient) -> None:
+def test_everything_the_page_loads_is_on_this_server(client: TestClient) -> None:
     tags: list[tuple[str, dict[str, str | None]]] = []
     parser = HTMLParser()
     parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
@@ -236,12 +236,12 @@ def test_all_that_the_page_loads_is_on_this_server(client: TestClient) -> None:
 def test_the_limits_are_declared(client: TestClient) -> None:
     texts = client.get("/openapi.json").json()["components"]["schemas"]["Texts"]
     declared = texts["properties"]["texts"]
-    assert declared["maxItems"] == MOST_TEXTS
-    limits = {"minLength": 1, "maxLength": LONGEST, "pattern": r"\S"}
+    assert declared["maxItems"] == MAX_TEXTS
+    limits = {"minLength": 1, "maxLength": MAX_CHARACTERS, "pattern": r"\S"}
     assert declared["items"] == {"type": "string"} | limits
 
 
-def test_no_page_of_documentation_from_elsewhere(client: TestClient) -> None:
+def test_documentation_pages_that_load_from_other_servers_are_off(client: TestClient) -> None:
     assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}
 
 
@@ -251,7 +251,7 @@ API = schemathesis.openapi.from_asgi("/openapi.json", create_app(token_counter()
 @API.parametrize()
 @settings(max_examples=50)
 def test_the_api_does_what_its_description_says(case: Case) -> None:
-    """Requests as described and otherwise: never a 5xx, no answer that is not described."""
+    """Send valid and invalid requests: no 5xx, and no answer that is not described."""
     case.call_and_validate()
 
 
@@ -267,9 +267,9 @@ def model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ordinal_without(*modules: str) -> list[str]:
-    """The command `ordinal`, where these are not installed."""
-    gone = f"import sys; sys.modules |= dict.fromkeys({modules})"
-    return [sys.executable, "-c", f"{gone}; from ordinal.cli import app; app()"]
+    """The command `ordinal` in an environment without these modules."""
+    missing = f"import sys; sys.modules |= dict.fromkeys({modules})"
+    return [sys.executable, "-c", f"{missing}; from ordinal.cli import app; app()"]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_the_command_serves_a_model_until_it_is_interrupted(
     assert (server.returncode, out, error) == (0, "", "")
 
 
-def test_what_can_not_be_served_gets_one_clear_sentence(model: Path) -> None:
+def test_a_server_that_can_not_start_is_explained_in_one_sentence(model: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         run = run_in(model, "ordinal", "serve", "--model", ".", "--port", port)
@@ -319,4 +319,4 @@ def test_what_can_not_be_served_gets_one_clear_sentence(model: Path) -> None:
     assert run.stderr == "error: gone.onnx is missing: `ordinal export onnx` writes it\n"
     run = run_in(model, *ordinal_without("fastapi"), "serve", "--model", ".")
     assert run.returncode == 1
-    assert run.stderr == "error: fastapi is missing: `pip install '.[serve]'` brings it\n"
+    assert run.stderr == "error: fastapi is missing: install it with `pip install '.[serve]'`\n"

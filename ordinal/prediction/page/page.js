@@ -1,4 +1,5 @@
-// A text in; its label, interval and probabilities out. All that is shown is put in as text.
+// Send the text to the server, and show its label, interval and probabilities. Everything is
+// inserted as text, never as HTML.
 
 const result = document.querySelector("#result");
 
@@ -7,7 +8,7 @@ document.querySelector("form").addEventListener("submit", async (event) => {
   if (result.ariaBusy === "true") return;
   result.ariaBusy = "true";
   try {
-    result.replaceChildren(...shown(await predict(document.querySelector("#text").value)));
+    result.replaceChildren(...elements(await predict(document.querySelector("#text").value)));
   } catch (error) {
     result.replaceChildren(element("p", { className: "error" }, error.message));
   } finally {
@@ -21,17 +22,17 @@ async function predict(text) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ texts: [text] }),
   }).catch(() => {
-    throw new Error("The server does not answer: is it still running?");
+    throw new Error("The server does not answer. Check that it is still running.");
   });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.detail ?? `The server failed: ${response.status}.`);
   return answer;
 }
 
-function shown({ labels, coverage, predictions: [{ label, low, high, probabilities }] }) {
+function elements({ labels, coverage, predictions: [{ label, low, high, probabilities }] }) {
   const interval = low === high ? low : `${low} to ${high}`;
   const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
-  // In the order of the labels: an object puts names that are numbers into an order of its own.
+  // Not in the order of the object's keys, because numeric keys come first there.
   const rows = labels.map((name) =>
     element(
       "tr",
@@ -42,25 +43,25 @@ function shown({ labels, coverage, predictions: [{ label, low, high, probabiliti
     ),
   );
   return [
-    element("h2", {}, ...named(label, labels)),
-    element("p", {}, `${interval}, right ${inWords(coverage)}`),
+    element("h2", {}, ...heading(label, labels)),
+    element("p", {}, `Interval: ${interval}, correct ${frequency(coverage)}`),
     element("table", {}, element("caption", {}, "Probability of each label"), ...rows),
   ];
 }
 
-function named(label, labels) {
+function heading(label, labels) {
   if (labels.join() !== "1,2,3,4,5") return [label];
   const stars = "★".repeat(label) + "☆".repeat(5 - label);
   return [element("span", { ariaHidden: "true" }, stars), ` ${label} of 5 stars`];
 }
 
-function inWords(coverage) {
-  const among = [10, 100, 1000].find((n) => Math.abs(coverage * n - Math.round(coverage * n)) < 1e-9);
-  return among ? `${Math.round(coverage * among)} times in ${among}` : `${100 * coverage} % of the time`;
+function frequency(coverage) {
+  const total = [10, 100, 1000].find((n) => Math.abs(coverage * n - Math.round(coverage * n)) < 1e-9);
+  return total ? `${Math.round(coverage * total)} times in ${total}` : `${100 * coverage} % of the time`;
 }
 
 function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children);
+  return created;
 }
