@@ -39,14 +39,16 @@ def choose_texts(
             raise UserError(f"--out {out} is the file with the texts: choose another name")
         return TextSource(str(path), texts_of_file(path, column))
     if arguments:
-        path = Path(arguments[0])
-        is_table = kind_of(path) in KINDS or path.suffix in (".gz", ".zip")
-        if len(arguments) == 1 and is_table and path.is_file():
-            raise UserError(f"{path} is a file: name the column of its texts with --text")
+        if len(arguments) == 1 and _is_table(Path(arguments[0])):
+            raise UserError(f"{arguments[0]} is a file: name the column of its texts with --text")
         return TextSource("arguments", iter([arguments]))
     if stdin is None:
         raise UserError("stdin is closed: give texts as arguments, or a file with --text")
     return TextSource("stdin", texts_of_lines(stdin.buffer))
+
+
+def _is_table(path: Path) -> bool:
+    return (kind_of(path) in KINDS or path.suffix in (".gz", ".zip")) and path.is_file()
 
 
 def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
