@@ -16,6 +16,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.files import DIGITS, atomic_file
 from ordinal.common.labels import escape_formula
 from ordinal.data.rows import unreadable
+from ordinal.evaluation.predictions import probability_columns
 from ordinal.prediction.inputs import TextSource
 from ordinal.prediction.predictor import Prediction, Predictor
 
@@ -67,7 +68,7 @@ def prediction_table(predictions: Sequence[Prediction], labels: Sequence[str]) -
     return pd.concat(
         [
             pd.DataFrame(names, columns=["label", "low", "high"], dtype="str"),
-            pd.DataFrame(probabilities, columns=[f"p_{label}" for label in labels], dtype=float),
+            pd.DataFrame(probabilities, columns=probability_columns(labels), dtype=float),
         ],
         axis=1,
     ).round(DIGITS)
