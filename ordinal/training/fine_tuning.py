@@ -22,7 +22,7 @@ from ordinal.common.types import Rows
 from ordinal.distributions.decoding import decode
 from ordinal.model.coral import share_weight, unshare_weight
 from ordinal.model.device import batch_tokens
-from ordinal.model.losses import LOSSES, class_weights
+from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed, evaluation_batches, training_batches
 from ordinal.tokenization.tokens import Tokens
 from ordinal.training.checkpoints import find_checkpoint, save_checkpoint, step_of
@@ -69,7 +69,7 @@ class FineTuning(lightning.LightningModule):
     depend on its place alone, and on the rank: of several, each takes its share of every batch.
     """
 
-    class_weights: Tensor
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -85,11 +85,10 @@ class FineTuning(lightning.LightningModule):
         self.recipe = recipe
         classes = len(model.config.ordinal["labels"])
         labels = torch.from_numpy(train.labels)
-        weights = class_weights(labels, classes, recipe.class_weights)
+        balanced = recipe.class_weights == "balanced"
+        weights = balanced_weights(labels, classes) if balanced else None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.row_weights = weights.double()[labels] * self.head.terms(
-            labels, self.head.outputs(classes)
-        )
+        self.row_weights = self.head.row_weights(labels, classes, weights)
         # Sums and counts, of this epoch and since the last point of the curve, stay on the device:
         # no step waits for a log line. Each rank has its own, hence they are no buffers, which DDP
         # makes alike.
@@ -142,7 +141,7 @@ class FineTuning(lightning.LightningModule):
         torch.manual_seed(batch_seed(self.recipe.seed, self.current_epoch, index, rank))  # dropout
         ids, mask, labels = batch
         weight = weight_of_rows(self.batches[index], rank, ranks, self.row_weights)
-        loss = weight * self.head.loss(self(ids, mask), labels, self.class_weights[labels])
+        loss = weight * self.head.loss(self(ids, mask), labels, self.class_weights)
         seen = torch.stack([loss.detach(), loss.new_ones(())])
         self.train_loss += seen
         self.recent_loss += seen
