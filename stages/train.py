@@ -1,4 +1,4 @@
-"""Fine-tune the encoder, and save it as a folder that transformers loads as it stands."""
+"""Fine-tune the encoder, calibrate it, and write the model folder."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import pandas as pd
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, read_json, write_json
 from ordinal.common.params import Train
+from ordinal.common.paths import FACTS, MODEL, PLOTS, PRETRAINED, TOKENIZED
 from ordinal.distributions.calibration import calibrate
 from ordinal.model.classifier import new_classifier, save_classifier, torch_network
 from ordinal.model.inference import predict_probabilities
@@ -18,39 +19,47 @@ from ordinal.training.checkpoints import computed_by, run_key
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
 from ordinal.training.fine_tuning import fit
 
-ENCODER = Path("data/pretrained")
-TOKENS = Path("data/tokenized")
-PARTS = {part: TOKENS / f"{part}.arrow" for part in ("train", "validation")}
-FACTS = Path("data/raw/facts.json")
-# DVC names the project's root even to a run in a temporary copy of it: of such a run, too, the next
-# one finds the checkpoints.
+# DVC_ROOT is the project's folder, even if DVC runs the stage in a temporary copy of it, so that
+# the next run finds the checkpoints.
 ROOT = Path(os.environ.get("DVC_ROOT", ""))
 CHECKPOINTS = ROOT / "checkpoints"
-LOG = ROOT / "logs/train.json"  # no output: it differs from machine to machine
+LOG = ROOT / "logs/train.json"  # not an output of the stage: it differs between machines
 
 
 def main() -> None:
     silence_other_ranks()
     recipe = Train.load()
     facts = read_json(FACTS)
-    train, validation = (Tokens.load(path) for path in PARTS.values())
-    settings = recipe.model_dump_json(exclude={"checkpoint_every"})
-    inputs = [FACTS, *PARTS.values(), *sorted(ENCODER.iterdir())]
-    checkpoints = CHECKPOINTS / run_key(settings, inputs)
-    model = new_classifier(ENCODER, facts["labels"], recipe)
+    token_files = [TOKENIZED / f"{part}.arrow" for part in ("train", "validation")]
+    train, validation = map(Tokens.load, token_files)
+    inputs = [FACTS, *token_files, *sorted(PRETRAINED.iterdir())]
+    checkpoints = CHECKPOINTS / run_key(
+        recipe.model_dump_json(exclude={"checkpoint_every"}), inputs
+    )
+
+    model = new_classifier(
+        PRETRAINED,
+        facts["labels"],
+        recipe.loss,
+        recipe.decode,
+        recipe.seed,
+        recipe.attention_dropout,
+    )
     history = fit(model, train, validation, recipe, checkpoints)
     if not is_rank_zero():  # of several processes, one writes
         return
-    write_json(LOG, computed_by())
+
     network = torch_network(model, recipe.accelerator, recipe.precision)
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
-    with atomic_folder(Path("models/ordinal")) as out:
+
+    write_json(LOG, computed_by())
+    with atomic_folder(MODEL) as folder:
         text = readme(facts, model.config.model_type, len(train), recipe)
-        save_classifier(model, calibration, TOKENS, text, out)
-    for name, rows in (("epochs", history.epochs), ("steps", history.steps)):
-        with atomic_file(Path(f"metrics/plots/{name}.csv")) as path:
-            pd.DataFrame(rows).to_csv(path, index=False)
+        save_classifier(model, calibration, TOKENIZED, text, folder)
+    for name, points in (("epochs", history.epochs), ("steps", history.steps)):
+        with atomic_file(PLOTS / f"{name}.csv") as path:
+            pd.DataFrame(points).to_csv(path, index=False)
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""The model: a Hugging Face sequence classifier whose config says how its logits are to be read."""
+"""The model: a Hugging Face sequence classifier whose config contains the labels and the loss."""
 
 import copy
 import shutil
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -18,8 +19,14 @@ from transformers.utils import logging
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
-from ordinal.common.params import Train
-from ordinal.common.types import Accelerator, Padded, Precision, Probabilities
+from ordinal.common.types import (
+    Accelerator,
+    Decoding,
+    LossName,
+    Padded,
+    Precision,
+    Probabilities,
+)
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.device import batch_tokens, choose_device, choose_precision, pad_multiple
 from ordinal.model.inference import Network
@@ -27,36 +34,50 @@ from ordinal.model.losses import LOSSES
 from ordinal.tokenization.tokenizer import TOKENIZER_FILES
 
 CALIBRATION_FILE = "calibration.json"
-# What the configs of encoders call it.
+# The names of the attention dropout in the configs of encoders.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def new_classifier(encoder: Path, labels: Sequence[str], recipe: Train) -> PreTrainedModel:
-    """A pretrained encoder with a new head, seeded, in float32 and in training mode.
+def new_classifier(
+    encoder: Path,
+    labels: Sequence[str],
+    loss: LossName,
+    decoding: Decoding = "median",
+    seed: int = 1,
+    attention_dropout: float | None = None,
+) -> PreTrainedModel:
+    """A pretrained encoder with a new head, in float32 and in training mode.
 
     The config gains `ordinal`: the K label names (lowest first), the loss and the decoding.
 
+    Args:
+        encoder: folder of the encoder.
+        labels: the K label names, lowest first.
+        loss: loss to train with, which decides the number of outputs.
+        decoding: how a distribution over the classes becomes one label.
+        seed: seed of the weights of the head.
+        attention_dropout: dropout of the attention weights; None keeps the encoder's own.
+
     Raises:
-        UserError: the encoder can't be loaded, or has no dropout of attention to set.
+        UserError: the encoder can't be loaded, or has no attention dropout to set.
     """
-    outputs = LOSSES[recipe.loss].outputs(len(labels))
+    outputs = LOSSES[loss].outputs(len(labels))
     names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
     with _loading(encoder):
         config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
     if config.pad_token_id is None:
         raise UserError(
-            f"{encoder}/config.json has no pad_token_id: add the id that texts of "
-            "unequal length are filled up with"
+            f"{encoder}/config.json has no pad_token_id: add the token id that pads short texts"
         )
-    # Set here: as arguments, from_pretrained drops what the encoder's config does not know.
+    # Set on the config because from_pretrained drops arguments that an encoder's config lacks.
     config.id2label = dict(enumerate(names))
     config.label2id = {name: index for index, name in enumerate(names)}
-    config.ordinal = {"labels": list(labels), "loss": recipe.loss, "decode": recipe.decode}
-    if recipe.attention_dropout is not None:
-        _set_attention_dropout(config, recipe.attention_dropout)
-    torch.manual_seed(recipe.seed)
+    config.ordinal = {"labels": list(labels), "loss": loss, "decode": decoding}
+    if attention_dropout is not None:
+        _set_attention_dropout(config, attention_dropout)
+    torch.manual_seed(seed)
     model = _from_pretrained(encoder, config=config)
-    # from_pretrained returns evaluation mode, and Lightning leaves the mode as it is.
+    # from_pretrained returns evaluation mode, and Lightning does not change it.
     model.train()
     return model
 
@@ -72,11 +93,16 @@ def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
         setattr(config, name, share)
 
 
+def output_layer(model: PreTrainedModel) -> nn.Linear:
+    """The linear layer that computes the logits."""
+    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+
+
 def load_classifier(folder: Path) -> PreTrainedModel:
-    """A trained classifier of ours, in evaluation mode.
+    """Load a classifier that this project trained, in evaluation mode.
 
     Raises:
-        UserError: the folder holds none, or a damaged one.
+        UserError: the folder contains no such classifier, or a damaged one.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} is not a model folder: it has no config.json")
@@ -90,7 +116,7 @@ def load_classifier(folder: Path) -> PreTrainedModel:
 
 
 def load_calibration(folder: Path) -> Calibration:
-    """What was calibrated beside the weights of a classifier of ours.
+    """Load the calibration of a trained classifier.
 
     Raises:
         UserError: it is missing or damaged.
@@ -102,17 +128,18 @@ def load_calibration(folder: Path) -> Calibration:
 def torch_network(
     model: PreTrainedModel, accelerator: Accelerator = "auto", precision: Precision = "auto"
 ) -> Network:
-    """A classifier of ours on the device, and in the precision, that it shall be computed in.
+    """Move a trained classifier to a device and wrap it as a `Network`.
 
-    In `bf16-mixed` it is a copy with all weights in bf16: only training has to keep more of them.
+    With `bf16-mixed`, the network is a copy with all weights in bf16: float32 copies of them are
+    needed for training only.
 
     Raises:
-        UserError: a GPU is asked for and there is none.
+        UserError: `accelerator` is gpu, and torch finds none.
     """
     device = choose_device(accelerator)
     if choose_precision(precision, device) == "bf16-mixed":
         model = copy.deepcopy(model)
-        for weight in model.parameters():  # not the buffers, which may tell positions
+        for weight in model.parameters():  # not the buffers, which may contain positions
             weight.data = weight.data.bfloat16()
     head = LOSSES[model.config.ordinal["loss"]]
     model.to(device)  # type: ignore[arg-type]
@@ -139,9 +166,10 @@ def torch_network(
 def save_classifier(
     model: PreTrainedModel, calibration: Calibration, tokenizer: Path, readme: str, folder: Path
 ) -> None:
-    """Write a folder that transformers loads as it stands: config, safetensors, tokenizer, README.
+    """Write a model folder that transformers can load without this project.
 
-    The calibration is one more file in it. `tokenizer` is the folder that has the tokenizer's.
+    It contains the config, the weights (safetensors), the tokenizer, the README and the
+    calibration. `tokenizer` is the folder to copy the tokenizer's files from.
     """
     model.save_pretrained(folder)
     write_json(folder / CALIBRATION_FILE, asdict(calibration))
@@ -151,7 +179,7 @@ def save_classifier(
 
 
 def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:
-    # A bar over the loading of a few weights tells nobody anything; the list of new weights stays.
+    # The progress bar is useless for so few weights. The list of new weights is still printed.
     logging.disable_progress_bar()
     with _loading(folder):
         model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
@@ -169,6 +197,6 @@ def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:
 def _loading(folder: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # each architecture fails in ways of its own
+    except Exception as error:  # each architecture raises its own errors
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{folder} can't be loaded as a model: {reason}") from error

@@ -1,37 +1,38 @@
-"""CORAL's output layer: one shared weight vector and a bias per binary task."""
+"""CORAL's output layer: one shared weight vector and a bias per binary task.
+
+Reference: Cao, Mirjalili, Raschka (2020), Rank consistent ordinal regression for neural networks
+with application to age estimation.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import PreTrainedModel
 
-
-def output_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer whose outputs are the logits."""
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+from ordinal.model.classifier import output_layer
 
 
 def share_weight(model: PreTrainedModel) -> None:
-    """Make all logits one score plus a bias each; the biases start at classes all as likely.
+    """Make all logits one score plus a bias each, as CORAL requires.
 
-    This is CORAL's output layer (Cao et al. 2020). It is a parametrization: once undone, by
-    `unshare_weight`, a plain linear layer of equal rows is left.
+    The biases start where all classes are equally likely. The shared weight is a torch
+    parametrization, so that `unshare_weight` leaves a plain linear layer with equal rows.
     """
     layer = output_layer(model)
     tasks = layer.out_features
-    parametrize.register_parametrization(layer, "weight", _OneRow(tasks))
+    parametrize.register_parametrization(layer, "weight", _SharedRow(tasks))
     exceed = torch.arange(tasks, 0, -1) / (tasks + 1)
     with torch.no_grad():
         layer.bias.copy_(exceed.logit())
 
 
 def unshare_weight(model: PreTrainedModel) -> None:
-    """Undo `share_weight`, the logits being what they were."""
+    """Replace the shared weight by a plain weight matrix that gives the same logits."""
     parametrize.remove_parametrizations(output_layer(model), "weight")
 
 
-class _OneRow(nn.Module):
-    """A matrix of equal rows, given by one of them."""
+class _SharedRow(nn.Module):
+    """Weight matrix whose rows are all the same."""
 
     def __init__(self, rows: int) -> None:
         super().__init__()

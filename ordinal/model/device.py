@@ -1,4 +1,4 @@
-"""What to compute on, and how precisely."""
+"""Choice of the device and of the precision to compute in."""
 
 import ctypes
 import sys
@@ -10,21 +10,15 @@ from ordinal.common.errors import UserError
 from ordinal.common.types import Accelerator, Precision
 from ordinal.model.inference import CPU_TOKENS
 
-# glibc's malloc.h: the names of two settings, and the most that each can be.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-MOST_FREE, LARGEST_KEPT = 2**31 - 1, 2**25
-
 
 def choose_device(accelerator: Accelerator) -> torch.device:
-    """With `auto`, the GPU where there is one, else the CPU.
+    """The device to compute on; `auto` is the GPU if there is one, else the CPU.
 
     Raises:
-        UserError: a GPU is asked for and there is none.
+        UserError: `accelerator` is gpu, and torch finds none.
     """
     if accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError(
-            "train.accelerator is gpu, but torch finds none here: set it to auto or cpu"
-        )
+        raise UserError("train.accelerator is gpu, but torch finds no GPU: set it to auto or cpu")
     use_gpu = accelerator != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if use_gpu else "cpu")
 
@@ -32,14 +26,14 @@ def choose_device(accelerator: Accelerator) -> torch.device:
 def choose_precision(
     precision: Precision, device: torch.device
 ) -> Literal["32-true", "bf16-mixed"]:
-    """Lightning's name of the precision: with `auto`, bf16 on a GPU that has it, else full."""
+    """Lightning's name of the precision; `auto` is bf16 on a GPU that supports it, else float32."""
     if precision != "auto":
         return precision
     return "bf16-mixed" if device.type == "cuda" and has_bf16(device) else "32-true"
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bf16 in hardware; torch does it all the same, very slowly."""
+    """Whether a device multiplies bf16 in hardware; torch emulates it elsewhere, very slowly."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()
@@ -47,31 +41,32 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def slow_precision(precision: Precision, device: torch.device) -> str | None:
-    """What to say where a device was told to compute in what it is slow at."""
+    """Warning for a device that is slow in the chosen precision, or None."""
     if precision == "bf16-mixed" and not has_bf16(device):
-        return f"this {device.type} has no bf16, and is slow at it: 32-true is faster"
+        return f"this {device.type} has no bf16 hardware: precision 32-true is faster"
     return None
 
 
 def pad_multiple(device: torch.device) -> int:
-    """What a batch's width shall be a multiple of.
+    """Multiple that the width of each batch is padded to.
 
-    A GPU reads memory, and takes an attention mask, in eights; a CPU would compute the padding.
+    A GPU is faster with multiples of 8. A CPU would only compute more padding.
     """
     return 8 if device.type == "cuda" else 1
 
 
 def batch_tokens(device: torch.device) -> int:
-    """How many tokens to compute at once where no gradient is kept, padding included."""
+    """Tokens per batch, including padding, where no gradients are computed."""
     return 32768 if device.type == "cuda" else CPU_TOKENS
 
 
-def keep_memory() -> None:
-    """Have this process keep the memory that a batch's tensors free, for those of the next.
+def keep_freed_memory() -> None:
+    """Make glibc keep the memory of freed tensors for the next batch; does nothing elsewhere.
 
-    Else the system takes it, and gives it back page by page, filled with zeros. Where the C library
-    is not glibc, this does nothing.
+    By default glibc returns large blocks to the system, which has to clear each page again when
+    the next batch asks for it.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        library.mallopt(M_TRIM_THRESHOLD, MOST_FREE)
+        trim_threshold, mmap_threshold = -1, -3  # numbers of the settings in glibc's malloc.h
+        library.mallopt(mmap_threshold, 2**25)  # the largest value that glibc accepts
+        library.mallopt(trim_threshold, 2**31 - 1)

@@ -10,21 +10,21 @@ from ordinal.common.types import Padded, Probabilities
 from ordinal.tokenization.batching import evaluation_batches
 from ordinal.tokenization.tokens import Tokens
 
-CPU_TOKENS = 1024  # of a batch: a CPU gains nothing by more, and few rows are more alike
+CPU_TOKENS = 1024  # per batch: larger batches are no faster on a CPU and contain more padding
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained classifier, whatever computes it."""
+    """A trained classifier, computed by torch or by onnxruntime."""
 
     classes: int
     pad_id: int
     distributions: Callable[[Padded, Padded], Probabilities]
-    """From token ids and mask, both (rows, width), to distributions, shape (rows, K)."""
+    """Token ids and mask, both (rows, width), to distributions, shape (rows, K)."""
     batch_tokens: int = CPU_TOKENS
-    """Tokens of a batch, padding included."""
+    """Tokens per batch, including padding."""
     multiple: int = 1
-    """What the width of a batch shall be a multiple of."""
+    """The width of each batch is padded to a multiple of this."""
 
 
 def predict_probabilities(
@@ -32,11 +32,11 @@ def predict_probabilities(
 ) -> Probabilities:
     """Distributions over the K classes, shape (rows, K), float32, in row order.
 
-    With a `description` a terminal sees a bar of that name.
+    With a `description`, a terminal shows a progress bar with it.
     """
     result = np.empty((len(tokens), network.classes), np.float32)
     batches = evaluation_batches(tokens.lengths, network.batch_tokens)
-    quiet = None if description else True  # None: quiet unless on a terminal
+    quiet = None if description else True  # None: no bar unless on a terminal
     for rows in tqdm(batches, desc=description, unit="batch", disable=quiet):
         result[rows] = network.distributions(*tokens.pad(rows, network.pad_id, network.multiple))
     return result

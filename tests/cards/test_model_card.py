@@ -25,8 +25,7 @@ from ordinal.common.types import Decoding, LossName
 from ordinal.distributions.calibration import Calibration
 from ordinal.evaluation.metrics import all_metrics
 from ordinal.evaluation.results import METRIC_NAMES
-from ordinal.model.classifier import new_classifier, save_classifier
-from ordinal.model.coral import output_layer
+from ordinal.model.classifier import new_classifier, output_layer, save_classifier
 from ordinal.model.readme import readme, usage
 from tests.conftest import ROOT, environment
 
@@ -222,7 +221,7 @@ def test_the_plain_example_gives_the_same_predictions_without_our_code(
     choices += [("corn", "mean"), ("corn", "mode")]
     programs, expected = {}, []
     for index, (loss, rule) in enumerate(choices):
-        model = new_classifier(tiny_encoder, names, Train(loss=loss, decode=rule, seed=index))
+        model = new_classifier(tiny_encoder, names, loss, rule, seed=index)
         with torch.no_grad():
             output_layer(model).weight.normal_(std=3)
         folder = tmp_path / str(index) / "models/ordinal"

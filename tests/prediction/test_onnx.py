@@ -13,11 +13,9 @@ import torch
 
 from ordinal import Predictor, load
 from ordinal.common.errors import UserError
-from ordinal.common.params import Train
 from ordinal.common.types import LossName
 from ordinal.distributions.calibration import Calibration
-from ordinal.model.classifier import new_classifier, save_classifier
-from ordinal.model.coral import output_layer
+from ordinal.model.classifier import new_classifier, output_layer, save_classifier
 from ordinal.prediction.onnx import export_onnx, quantize_onnx
 from ordinal.tokenization.tokenizer import save_tokenizer
 
@@ -35,7 +33,7 @@ def exported(
     folder = tmp_path_factory.mktemp("model")
     tokenizer = tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(tiny_encoder, 24, tokenizer)
-    model = new_classifier(tiny_encoder, LABELS, Train(loss=loss))
+    model = new_classifier(tiny_encoder, LABELS, loss)
     with torch.no_grad():  # an untrained network predicts nearly the same for every text
         output_layer(model).weight.mul_(100)
     save_classifier(model, CALIBRATION, tokenizer, "card", folder)

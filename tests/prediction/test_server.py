@@ -22,7 +22,6 @@ from schemathesis import Case
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ordinal import Predictor, load
-from ordinal.common.params import Train
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.inference import Network
@@ -260,7 +259,7 @@ def model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an untrained model, with its model.onnx in it."""
     folder, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(tiny_encoder, 24, tokenizer)
-    network = new_classifier(tiny_encoder, ["1", "2", "3", "4", "5"], Train())
+    network = new_classifier(tiny_encoder, ["1", "2", "3", "4", "5"], "emd")
     save_classifier(network, Calibration(1.0, [0.5] * 20), tokenizer, "card", folder)
     export_onnx(folder, folder / "model.onnx")
     return folder

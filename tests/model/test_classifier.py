@@ -1,0 +1,168 @@
+"""The classifier: created, saved, loaded, and read the same in batches of any size."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.utils import parametrize
+from transformers import (
+    AutoModelForSequenceClassification,
+    BertModel,
+    DistilBertModel,
+    FNetConfig,
+    FNetModel,
+    GPT2Config,
+    GPT2Model,
+    PreTrainedModel,
+)
+
+from ordinal.common.errors import UserError
+from ordinal.common.types import Precision
+from ordinal.distributions.calibration import Calibration
+from ordinal.model.classifier import (
+    load_calibration,
+    load_classifier,
+    new_classifier,
+    save_classifier,
+    torch_network,
+)
+from ordinal.model.coral import share_weight, unshare_weight
+from ordinal.model.inference import predict_probabilities
+from ordinal.model.losses import LOSSES
+from ordinal.tokenization.tokens import Tokens
+from tests.tiny import LABELS, RECIPE, classifier_for, draw, logits_of, rows_are_equal, train
+
+CORAL = RECIPE.model_copy(update={"loss": "coral"})
+CALIBRATION = Calibration(temperature=1.5, scores=[0.0, 0.25, 1 / 3])
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(0.0, 0.0), (0.3, 0.3), (None, 0.1)])
+@pytest.mark.parametrize("kind", [BertModel, DistilBertModel])
+def test_the_attentions_dropout_is_what_is_asked_for_whatever_a_config_calls_it(
+    kind: type[PreTrainedModel], asked: float | None, expected: float, tmp_path: Path
+) -> None:
+    sizes = {"num_hidden_layers": 1, "hidden_size": 8, "num_attention_heads": 1, "vocab_size": 9}
+    kind(kind.config_class(**sizes)).save_pretrained(tmp_path)
+    model = new_classifier(tmp_path, LABELS, "emd", attention_dropout=asked)
+    dropout = {name: layer.p for name, layer in model.named_modules() if "dropout" in name}
+    found = {
+        share
+        for name, share in dropout.items()
+        if name.endswith((".self.dropout", "attention.dropout"))
+    }
+    assert found == {expected}
+    assert set(dropout.values()) >= {expected, 0.1}
+
+
+def test_an_encoder_without_what_training_needs_is_refused(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9}
+    FNetModel(FNetConfig(**sizes)).save_pretrained(tmp_path / "fnet")
+    new_classifier(tmp_path / "fnet", LABELS, "emd")
+    with pytest.raises(UserError, match=r"\(fnet\) has none of .*: set it to null"):
+        new_classifier(tmp_path / "fnet", LABELS, "emd", attention_dropout=0.0)
+    sizes = {"n_layer": 1, "n_embd": 8, "n_head": 1, "vocab_size": 9}
+    GPT2Model(GPT2Config(**sizes)).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(UserError, match=r"gpt2/config\.json has no pad_token_id"):
+        new_classifier(tmp_path / "gpt2", LABELS, "emd")
+
+
+def test_fast_attention_is_the_plain_one_and_so_are_its_gradients(tiny_encoder: Path) -> None:
+    tokens = draw(16)
+    ids, mask = map(torch.from_numpy, tokens.pad(np.arange(16), 0))
+    assert not mask.all()
+    gradients = []
+    for way in ("eager", "sdpa"):
+        model = classifier_for(tiny_encoder, RECIPE).eval()
+        model.set_attn_implementation(way)
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        LOSSES[RECIPE.loss].loss(logits, torch.from_numpy(tokens.labels)).backward()
+        gradients.append([logits, *(weight.grad for weight in model.parameters())])
+    for plain, fast in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, plain, atol=1e-6, rtol=1e-4)
+
+
+def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Path) -> None:
+    model, _ = train(tiny_encoder, RECIPE.model_copy(update={"precision": "bf16-mixed"}))
+    tokens = draw(50)
+    full = predict_probabilities(torch_network(model, precision="32-true"), tokens)
+    half = predict_probabilities(torch_network(model, precision="bf16-mixed"), tokens)
+    assert not np.array_equal(full, half)
+    np.testing.assert_allclose(full, half, atol=0.03)
+    # The model itself is as it was.
+    again = predict_probabilities(torch_network(model, precision="32-true"), tokens)
+    np.testing.assert_array_equal(full, again)
+
+
+def test_coral_begins_at_classes_all_as_likely_and_its_weight_is_shared_and_unshared(
+    tiny_encoder: Path,
+) -> None:
+    model, tokens = classifier_for(tiny_encoder, CORAL).eval(), draw(20)
+    assert not rows_are_equal(model.classifier)
+    share_weight(model)
+    assert rows_are_equal(model.classifier)
+    start = LOSSES["coral"].probabilities(model.classifier.bias.detach()[None])
+    torch.testing.assert_close(start, torch.full((1, 3), 1 / 3))
+    shared = logits_of(model, tokens)
+    unshare_weight(model)
+    assert not parametrize.is_parametrized(model)
+    assert torch.equal(logits_of(model, tokens), shared)
+
+
+def test_a_saved_classifier_comes_back_as_it_was(tiny_encoder: Path, tmp_path: Path) -> None:
+    model, _ = train(tiny_encoder)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
+    tokens = draw(20, seed=2)
+    loaded = load_classifier(tmp_path)
+    assert load_calibration(tmp_path) == CALIBRATION
+    assert not loaded.training
+    assert loaded.config.ordinal == {"labels": LABELS, "loss": "emd", "decode": "median"}
+    np.testing.assert_array_equal(
+        predict_probabilities(torch_network(loaded), tokens),
+        predict_probabilities(torch_network(model), tokens),
+    )
+
+
+def test_a_saved_coral_classifier_loads_in_plain_transformers(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
+    model, _ = train(tiny_encoder, CORAL)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    tokens = draw(20, seed=2)
+    assert torch.equal(logits_of(loaded, tokens), logits_of(model, tokens))
+    assert list(loaded.config.id2label.values()) == [f"above {label}" for label in LABELS[:-1]]
+
+
+def test_predictions_do_not_depend_on_the_company_a_review_keeps(tiny_encoder: Path) -> None:
+    model = classifier_for(tiny_encoder, RECIPE).eval()
+    tokens = draw(30)
+    together = predict_probabilities(torch_network(model), tokens)
+    for row in range(len(tokens)):
+        start, end = tokens.offsets[row], tokens.offsets[row + 1]
+        alone = Tokens(
+            tokens.ids[start:end], np.array([0, end - start]), tokens.labels[row : row + 1]
+        )
+        np.testing.assert_allclose(
+            predict_probabilities(torch_network(model), alone)[0], together[row], atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_padding_to_eights_and_the_size_of_a_batch_change_nothing(
+    precision: Precision, tiny_encoder: Path
+) -> None:
+    model = classifier_for(tiny_encoder, RECIPE).eval()
+    network, tokens = torch_network(model, "cpu", precision), draw(40)
+    plain = predict_probabilities(network, tokens)
+    for changes in ({"multiple": 8}, {"batch_tokens": 1}, {"batch_tokens": 50, "multiple": 4}):
+        other = predict_probabilities(dataclasses.replace(network, **changes), tokens)
+        np.testing.assert_allclose(other, plain, atol=2e-7 if precision == "32-true" else 2e-3)
+
+
+def test_folders_that_hold_no_model_of_ours_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no config\.json"):
+        load_classifier(tmp_path)
+    with pytest.raises(UserError, match="was not trained by this project"):
+        load_classifier(tiny_encoder)
