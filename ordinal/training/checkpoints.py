@@ -1,7 +1,7 @@
-"""Checkpoints of training: whole, verified, and of this very run or not used.
+"""Checkpoint files of a training run: complete, verified, and used by this very run only.
 
-A run has a folder of its own, named by a hash of all that its result depends on. In it each
-checkpoint is a file, named by its step and the hash of its bytes.
+Each run has its own folder, named by a hash of everything that its result depends on. The name of a
+checkpoint file is its optimiser step and the hash of its bytes.
 """
 
 import hashlib
@@ -16,22 +16,22 @@ import torch
 
 from ordinal.common.files import sha256
 
-KEPT = 2
-LIBRARIES = ("lightning", "numpy", "torch", "transformers")
+KEPT = 2  # checkpoints per run
+LIBRARIES = ("coral-pytorch", "lightning", "numpy", "torch", "torchmetrics", "transformers")
 
 
 def run_key(settings: str, inputs: Iterable[Path]) -> str:
-    """Names a run by its settings, its input files, the code loaded, and what computes it.
+    """Hash of what the result of a run depends on: settings, input files, code and hardware.
 
-    The code is that of our modules and the versions of the libraries. What computes it is part of
-    the key because other hardware, and another number of threads, add up in another order.
+    The code is that of all imported modules of this project, and the versions of the libraries. The
+    hardware and the number of threads change the order in which floats are added.
     """
-    code = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     facts = {
         "settings": settings,
         "inputs": [[path.name, sha256(path)] for path in inputs],
         "code": {
-            name: sha256(Path(file)) for name, file in code.items() if file and _is_ours(name)
+            name: sha256(Path(file)) for name, file in files.items() if file and _is_ours(name)
         },
         "computed_by": computed_by(),
     }
@@ -43,7 +43,7 @@ def _is_ours(module: str) -> bool:
 
 
 def computed_by() -> dict[str, object]:
-    """The libraries and the hardware that the last bits of a training depend on."""
+    """The libraries and the hardware that the last bits of a result depend on."""
     gpu = torch.cuda.is_available()
     cpu = {"cpu": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
     return {
@@ -53,9 +53,9 @@ def computed_by() -> dict[str, object]:
 
 
 def save_checkpoint(folder: Path, step: int, write: Callable[[Path], object]) -> None:
-    """Have `write` make a checkpoint, put it in its place in one move, and drop all but `KEPT`.
+    """Let `write` write a checkpoint, rename it to its final name, and remove all but `KEPT`.
 
-    It has reached the disk when this returns, and is never seen half-written.
+    The file has reached the disk when this returns, and never has its final name half-written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / "draft"
@@ -71,17 +71,19 @@ def save_checkpoint(folder: Path, step: int, write: Callable[[Path], object]) ->
 
 
 def find_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint whose bytes are those that were written; damaged ones are removed."""
+    """The newest checkpoint whose bytes match its hash; damaged ones are removed."""
     for path in _newest_first(folder):
         if path.name.endswith(f"-{sha256(path)}"):
             return path
-        print(f"train: the checkpoint of step {step_of(path)} is damaged, and not used", flush=True)
+        print(
+            f"train: the checkpoint of step {step_of(path)} is damaged and was removed", flush=True
+        )
         path.unlink()
     return None
 
 
 def step_of(checkpoint: Path) -> int:
-    """The optimiser steps that a checkpoint has behind it."""
+    """Number of optimiser steps before a checkpoint."""
     return int(checkpoint.name.partition("-")[0])
 
 
@@ -90,7 +92,7 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the list of files in a folder, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,12 +1,14 @@
-"""One run on several devices: which rows a rank takes, who starts it, and who tells and writes.
+"""Training on several devices: rows per rank, start and end of the processes.
 
-Every batch is shared out between the ranks. So the batches, the steps and the schedule of a run are
-the same on any number of devices, and its sums add up to the same figures.
+Each batch is divided between the ranks. So the batches, the optimiser steps and the learning rate
+schedule of a run are the same on any number of devices, and its losses add up to the same numbers.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
@@ -32,8 +35,8 @@ from ordinal.common.types import Rows
 def rows_for_rank(batch: Rows, rank: int, ranks: int) -> Rows:
     """A rank's rows of a batch sorted by length: about as long as those of any other rank.
 
-    A rank for which none is left has to compute with the others all the same: it gets the first
-    row of the batch, which `weight_of_rows` and `is_counted` count for nothing.
+    A rank without rows has to compute with the others all the same. It gets the first row of the
+    batch, whose weight is 0 by `weight_of_rows` and `is_counted`.
     """
     return batch[rank::ranks] if is_counted(batch, rank) else batch[:1]
 
@@ -44,29 +47,34 @@ def is_counted(batch: Rows, rank: int) -> bool:
 
 
 def weight_of_rows(batch: Rows, rank: int, ranks: int, row_weights: Tensor) -> float:
-    """What to multiply the mean loss of a share by: the mean over ranks is then the batch's loss.
+    """Factor of a rank's mean loss with which the mean over ranks is the mean loss of the batch.
 
-    `row_weights`, shape (all rows,), is what each row counts for in the mean. With one rank it is 1
-    exactly.
+    `row_weights`, shape (all rows,), is the weight of each row in the mean loss. With one rank the
+    factor is exactly 1.
     """
     whole = row_weights[batch].sum()
     return float(ranks * row_weights[batch[rank::ranks]].sum() / whole)
 
 
-def all_gather(sums: Tensor) -> Tensor:
-    """What each rank has, shape (ranks, *sums.shape), in the order of the ranks on all of them."""
+def all_gather(values: Tensor) -> Tensor:
+    """The values of each rank in the order of the ranks, shape (ranks, *values.shape)."""
     if not distributed.is_initialized():
-        return sums[None]
-    every = [torch.empty_like(sums) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(every, sums)
-    return torch.stack(every)
+        return values[None]
+    gathered = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(gathered, values)
+    return torch.stack(gathered)
+
+
+def current_rank() -> int:
+    """Number of this process among those that train together."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def choose_environment(recipe: Train, device: torch.device) -> ClusterEnvironment:
-    """Who starts the processes of a run: torchrun, srun, or this one the others on its machine.
+    """What starts the processes of a run: torchrun, srun, or the first process on its machine.
 
     Raises:
-        UserError: the recipe asks for what is not there, was not started, or does not fit.
+        UserError: the recipe does not fit the hardware, the batch size or the started processes.
     """
     devices, nodes = recipe.devices, recipe.num_nodes
     if recipe.strategy == "fsdp" and devices * nodes == 1:
@@ -82,7 +90,7 @@ def choose_environment(recipe: Train, device: torch.device) -> ClusterEnvironmen
     if recipe.batch_size < devices * nodes:
         raise UserError(
             f"train.batch_size is {recipe.batch_size}, too few rows for {devices * nodes} devices, "
-            "which share out each batch: raise it, or lower train.devices"
+            "which divide each batch: raise it, or lower train.devices"
         )
     try:
         environment = _environment()
@@ -90,7 +98,7 @@ def choose_environment(recipe: Train, device: torch.device) -> ClusterEnvironmen
     except (RuntimeError, ValueError):
         raise UserError(
             f"train.devices is {devices} and train.num_nodes {nodes}, but torchrun or srun started "
-            f"other processes than that: start {devices} on each of {nodes} machines with "
+            f"a different number of processes: start {devices} on each of {nodes} machines with "
             f"--ntasks-per-node={devices} or --nproc-per-node={devices}"
         ) from None
     if nodes > 1 and isinstance(environment, LightningEnvironment):
@@ -104,24 +112,24 @@ def choose_environment(recipe: Train, device: torch.device) -> ClusterEnvironmen
 def _environment() -> ClusterEnvironment:
     if TorchElasticEnvironment.detect():
         return TorchElasticEnvironment()
-    # Not by SLURM_NTASKS: a job has it, too, where nothing was started with srun.
+    # SLURM_NTASKS does not tell: it is also set in a job whose processes srun did not start.
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return SLURMEnvironment(auto_requeue=False)  # that would be with checkpoints of its own
+        return SLURMEnvironment(auto_requeue=False)  # it would resume from its own checkpoints
     return LightningEnvironment()
 
 
 def choose_strategy(recipe: Train) -> Strategy | str:
-    """Lightning's strategy for a recipe; with one device, its plainest."""
+    """Lightning's strategy for a recipe; with one device, its simplest."""
     ranks = recipe.devices * recipe.num_nodes
     if ranks == 1:
         return "auto"
     if recipe.strategy == "fsdp":
         return ModelParallelStrategy(ranks, 1, save_distributed_checkpoint=False)
-    return DDPStrategy(broadcast_buffers=False)  # none of them changes
+    return DDPStrategy(broadcast_buffers=False)  # no buffer changes
 
 
 def shard_model(model: PreTrainedModel, mesh: DeviceMesh) -> None:
-    """Spread the weights over the ranks: each layer of the encoder by itself, then what is left."""
+    """Divide the weights between the ranks: each layer of the encoder, then the rest."""
     layers = model.config.num_hidden_layers
     for stack in model.modules():
         if isinstance(stack, nn.ModuleList) and len(stack) == layers:
@@ -131,9 +139,9 @@ def shard_model(model: PreTrainedModel, mesh: DeviceMesh) -> None:
 
 
 def start_together(trainer: Trainer, module: LightningModule) -> None:
-    """Start the other processes, if that is ours to do, and wait until all can speak to each other.
+    """Start the other processes, if this one has to, and wait until all can communicate.
 
-    `fit` would do so, but too late to agree on the checkpoint that it starts from.
+    `fit` does the same, but too late for the ranks to agree on a checkpoint to resume from.
     """
     if trainer.world_size > 1:
         if trainer.strategy.launcher is not None:
@@ -142,24 +150,38 @@ def start_together(trainer: Trainer, module: LightningModule) -> None:
         trainer.strategy.setup_environment()
 
 
+@contextmanager
+def end_together(trainer: Trainer) -> Iterator[None]:
+    """If this process fails, end those that it started, and report an error once."""
+    try:
+        yield
+    except BaseException as error:
+        stop_other_ranks(trainer)
+        if isinstance(error, SIGTERMException):  # unhandled, it would end with status 0
+            sys.exit(128 + signal.SIGTERM)
+        if isinstance(error, UserError) and not is_rank_zero():
+            sys.exit(1)  # rank 0 reports it
+        raise
+
+
 def stop_other_ranks(trainer: Trainer) -> None:
-    """End the processes that this one started: without it they would wait for ever."""
+    """End the processes that this one started, which would wait for it forever."""
     launcher = trainer.strategy.launcher
     if isinstance(launcher, _SubprocessScriptLauncher):
-        followers = launcher.procs.copy()
+        others = launcher.procs.copy()
         launcher.procs.clear()  # Lightning watches them, and would kill this process too
-        for follower in followers:
-            follower.kill()
-            follower.wait()
+        for process in others:
+            process.kill()
+            process.wait()
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is the one, of those of a run, that tells and writes."""
+    """Whether this process is rank 0, which logs and writes."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def silence_other_ranks() -> None:
-    """Leave log lines and Ctrl-C to rank 0; what fails on another rank it says itself."""
+    """Leave log lines and Ctrl-C to rank 0; other ranks still print their own errors."""
     if not is_rank_zero():
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         logging.set_verbosity_error()

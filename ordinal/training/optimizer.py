@@ -1,5 +1,6 @@
-"""The optimiser of a fine-tuning, and the schedule of its learning rates."""
+"""The optimiser of a training run and its learning rate schedule."""
 
+import math
 import re
 from typing import Any
 
@@ -9,28 +10,35 @@ from torch.optim.lr_scheduler import LRScheduler
 from transformers import PreTrainedModel, get_scheduler
 
 from ordinal.common.params import Train
-from ordinal.model.coral import output_layer
+from ordinal.model.classifier import output_layer
 from ordinal.model.losses import LOSSES
 
-BIAS_RATE = 100  # learning rate of CORAL's biases, in those of all else
+BIAS_RATE = 100  # learning rate of CORAL's biases, as a multiple of the head's
+
+
+def optimizer_steps(rows: int, recipe: Train) -> int:
+    """Optimiser steps of a whole run over so many training rows."""
+    batches = math.ceil(rows / recipe.batch_size)
+    return recipe.epochs * math.ceil(batches / recipe.accumulate)
 
 
 def new_optimizer(
     model: PreTrainedModel, recipe: Train, steps: int
 ) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    """AdamW, and its warm-up and decay over so many steps."""
-    # Fused: one pass over the weights, where the others make a dozen, which cost a batch of short
-    # texts nearly half of its time.
+    """AdamW, and its learning rate schedule over `steps` optimiser steps."""
+    # A fused step reads the weights once. The other implementations read them a dozen times, which
+    # takes nearly half of the time of a batch of short texts.
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
     schedule = get_scheduler(recipe.schedule, optimizer, round(recipe.warmup * steps), steps)
     return optimizer, schedule
 
 
 def parameter_groups(model: PreTrainedModel, recipe: Train) -> list[dict[str, Any]]:
-    """The optimiser's groups: a rate for each depth, and weight decay for matrices alone.
+    """Parameter groups of the optimiser: a learning rate per depth, weight decay for matrices.
 
-    The rate falls by `layer_decay` from layer to layer downwards (Howard and Ruder 2018, section
-    3.2, discriminative fine-tuning): what is near the text was learned from more of it.
+    The learning rate falls by the factor `layer_decay` per layer below the head: discriminative
+    fine-tuning (Howard and Ruder 2018, Universal language model fine-tuning for text
+    classification, section 3.2).
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     layers = model.config.num_hidden_layers
@@ -48,7 +56,7 @@ def parameter_groups(model: PreTrainedModel, recipe: Train) -> list[dict[str, An
 
 
 def depth(name: str, layers: int) -> int:
-    """How far below the output a weight stands, by its name: 0 is the head, the top layer is 1."""
+    """Number of layers from the head down to a weight, from its name: 0 is the head."""
     if "embed" in name:
         return layers + 1
     number = re.search(r"\.(\d+)\.", name)

@@ -226,7 +226,7 @@ def draw(
     kills = []
     for moment, (killed, following) in zip(moments, pairwise(attempts), strict=True):
         stages = stages_run(killed.output)
-        step = re.search(r"train: goes on after step (\d+)", following.output)
+        step = re.search(r"train: resumes after step (\d+)", following.output)
         kills.append(
             Outcome(
                 moment,

@@ -87,7 +87,7 @@ def test_stopped_in_training_it_says_so_and_goes_on(
         assert run.stop(number) == status
         assert STOPPED in run.output()
         assert "Traceback" not in run.output()
-    assert "train: goes on after step" in faults.go_on(longer).output
+    assert "train: resumes after step" in faults.go_on(longer).output
     assert faults.result(longer) == uninterrupted[0]
 
 
@@ -101,7 +101,7 @@ def test_an_experiment_in_a_temporary_copy_goes_on_too(
     run.stop(signal.SIGKILL)
     again = run_in(longer, *command, "again")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "train: goes on after step" in again.stdout
+    assert "train: resumes after step" in again.stdout
     assert run_in(longer, "dvc", "exp", "apply", "again").returncode == 0
     assert faults.result(longer) == uninterrupted[0]
 

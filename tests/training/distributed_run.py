@@ -1,8 +1,8 @@
 """A small training run in as many processes as its recipe says, for test_distributed.py.
 
-`python -m tests.training.distributed_run FOLDER RECIPE`: in FOLDER lies an encoder, and RECIPE is
-JSON with `rows`, `stop` (the batch in which to break off, if any) and what differs from the tests' recipe.
-Each rank writes which rows it saw, and rank 0 the result.
+`python -m tests.training.distributed_run FOLDER RECIPE`: FOLDER contains an encoder. RECIPE is JSON
+with `rows`, `stop` (the batch in which to stop, if any) and changes to the recipe of the tests.
+Each rank writes the rows that it got, and rank 0 writes the result.
 """
 
 import json
@@ -16,12 +16,12 @@ from lightning.pytorch.callbacks import Callback
 
 from ordinal.common.errors import report_user_errors
 from ordinal.common.params import Train
-from ordinal.model.classifier import new_classifier
 from ordinal.tokenization.tokens import Tokens
-from ordinal.training import fine_tuning
+from ordinal.training import callbacks, fine_tuning
+from ordinal.training.data_module import Batch
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
-from ordinal.training.fine_tuning import FineTuning, fit
-from tests.training.test_fine_tuning import LABELS, draw
+from ordinal.training.fine_tuning import fit
+from tests.tiny import classifier_for, draw
 
 RECIPE = Train(epochs=2, batch_size=4, lr=0.01, layer_decay=0.9, accelerator="cpu")
 
@@ -31,20 +31,18 @@ class Stop(Exception):  # noqa: N818, like StopIteration
 
 
 class Watch(Callback):
-    """Notes the real tokens of each batch, which tell its rows; breaks off in a batch."""
+    """Record the tokens of each batch, which identify its rows, and stop in a batch."""
 
     def __init__(self, stop: int | None) -> None:
         self.stop = stop
         self.seen: dict[str, list[list[list[int]]]] = {"train": [], "validation": []}
 
-    def _note(self, part: str, batch: fine_tuning.Batch) -> None:
-        ids, mask, _ = batch
-        self.seen[part].append(
-            [row[: sum(kept)] for row, kept in zip(ids.tolist(), mask.tolist(), strict=True)]
-        )
+    def _note(self, part: str, batch: Batch) -> None:
+        rows = zip(batch.ids.tolist(), batch.mask.tolist(), strict=True)
+        self.seen[part].append([row[: sum(kept)] for row, kept in rows])
 
     def on_train_batch_start(self, trainer, module, batch, index) -> None:
-        # Rank 0 alone: a rank that ended first would be missed by this one in the step before.
+        # Rank 0 only: it would wait in its last step for a rank that stopped first.
         if is_rank_zero() and len(self.seen["train"]) == self.stop:
             raise Stop
         self._note("train", batch)
@@ -54,20 +52,20 @@ class Watch(Callback):
 
 
 def numbered(rows: int, seed: int) -> Tokens:
-    """`draw`, each review with a first token of its own: 20 and more."""
+    """The reviews of `draw`, each with its own first token: 20 and more."""
     tokens = draw(rows, seed)
     tokens.ids[tokens.offsets[:-1]] = 20 + np.arange(rows) % 15
     return tokens
 
 
 def run(folder: Path, rows: int = 61, stop: int | None = None, **changes: object) -> None:
-    fine_tuning.CHECKPOINT_TIME = torch.inf
+    callbacks.CHECKPOINT_TIME = torch.inf
     fine_tuning.CURVE_POINTS = 7
     watch = Watch(stop)
-    FineTuning.configure_callbacks = lambda _: [watch]
     recipe = RECIPE.model_copy(update=changes)
-    model = new_classifier(folder / "encoder", LABELS, recipe)
-    history = fit(model, numbered(rows, 0), numbered(rows // 3, 1), recipe, folder / "checkpoints")
+    model = classifier_for(folder / "encoder", recipe)
+    train, validation = numbered(rows, 0), numbered(rows // 3, 1)
+    history = fit(model, train, validation, recipe, folder / "checkpoints", [watch])
     rank = 0 if is_rank_zero() else 1
     (folder / f"seen{rank}.json").write_text(json.dumps(watch.seen))
     if is_rank_zero():

@@ -1,6 +1,7 @@
-"""Checkpoint files: whole or not there, the last two, and those of this very run alone."""
+"""Checkpoint files: complete or absent, the last two, and those of this very run only."""
 
 import errno
+import importlib
 import importlib.metadata
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from ordinal.training.checkpoints import (
     step_of,
 )
 from tests.conftest import ROOT
+from tests.imports import code_behind
 
 
 def save(folder: Path, step: int) -> None:
@@ -36,7 +38,7 @@ def test_the_last_two_are_kept_and_the_newest_is_found(tmp_path: Path) -> None:
     assert [step_of(path) for path in sorted(folder.iterdir())] == [10, 1000]
 
 
-def test_damaged_ones_are_removed_so_that_they_displace_no_whole_one(tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_removed_so_that_they_do_not_count_as_kept(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path, step)
     max(tmp_path.iterdir()).write_bytes(b"stat")
@@ -47,7 +49,7 @@ def test_damaged_ones_are_removed_so_that_they_displace_no_whole_one(tmp_path: P
     assert [step_of(path) for path in sorted(tmp_path.iterdir())] == [1, 2]
 
 
-def test_one_that_can_not_be_written_leaves_those_before(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_checkpoints_before_it(tmp_path: Path) -> None:
     def fill_the_disk(path: Path) -> None:
         path.write_bytes(b"half a st")
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -59,7 +61,9 @@ def test_one_that_can_not_be_written_leaves_those_before(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("moment", ["while it writes", "before the move", "after the move"])
-def test_a_process_killed_at_it_leaves_a_whole_one(moment: str, tmp_path: Path) -> None:
+def test_a_process_killed_while_saving_leaves_a_complete_checkpoint(
+    moment: str, tmp_path: Path
+) -> None:
     code = f"""
 import os, pathlib, signal
 from pathlib import Path
@@ -88,7 +92,7 @@ for step, dying in ((1, False), (2, True)):
     found = find_checkpoint(tmp_path)
     assert found is not None
     assert (step_of(found), found.read_bytes()) == (1 + (moment == "after the move"), b"state")
-    save(tmp_path, 3)  # what is left of the other is no hindrance
+    save(tmp_path, 3)  # the remains of the other do not matter
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -100,7 +104,7 @@ def test_a_run_is_known_by_its_settings_inputs_code_libraries_and_hardware(
         path.write_bytes(b"content of " + path.name.encode())
     code = tmp_path / "losses.py"
     code.write_text("def loss(): ...")
-    monkeypatch.setitem(sys.modules, "ordinal.made_up", SimpleNamespace(__file__=str(code)))
+    monkeypatch.setitem(sys.modules, "ordinal.model.made_up", SimpleNamespace(__file__=str(code)))
     keys = [run_key("lr 1", inputs)]
     assert run_key("lr 1", inputs) == keys[0]
 
@@ -110,7 +114,7 @@ def test_a_run_is_known_by_its_settings_inputs_code_libraries_and_hardware(
     code.write_text("def loss(): return 0")
     keys.append(run_key("lr 1", inputs))
     version = importlib.metadata.version
-    for changed in ("torch", "transformers", "lightning"):
+    for changed in checkpoints.LIBRARIES:
         versions = {name: version(name) for name in checkpoints.LIBRARIES} | {changed: "99.0"}
         with monkeypatch.context() as patch:
             patch.setattr(importlib.metadata, "version", versions.__getitem__)
@@ -122,4 +126,15 @@ def test_a_run_is_known_by_its_settings_inputs_code_libraries_and_hardware(
 
     (tmp_path / "elsewhere").mkdir()
     moved = [path.rename(tmp_path / "elsewhere" / path.name) for path in inputs]
-    assert run_key("lr 1", moved) == keys[3]  # where its files lie does not matter
+    assert run_key("lr 1", moved) == keys[3]  # the folder of the inputs does not matter
+
+
+def test_the_key_covers_each_package_that_the_train_stage_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    importlib.import_module("stages.train")
+    hashed: list[Path] = []
+    monkeypatch.setattr(checkpoints, "sha256", lambda path: hashed.append(path) or "hash")
+    run_key("lr 1", [])
+    for dependency in code_behind("train"):
+        assert any(path.is_relative_to(ROOT / dependency) for path in hashed), dependency

@@ -1,4 +1,4 @@
-"""On several devices: the same rows, weights and figures as on one, and one process that writes."""
+"""On several devices: the same rows, weights and metrics as on one, and one process that writes."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from transformers import AutoConfig, BertModel
 from ordinal.common.errors import UserError
 from ordinal.common.params import Train
 from ordinal.common.types import LossName
-from ordinal.model.losses import LOSSES, class_weights
+from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed, evaluation_batches, training_batches
 from ordinal.training.checkpoints import find_checkpoint, step_of
 from ordinal.training.distributed import (
@@ -55,14 +55,14 @@ def test_the_mean_over_ranks_is_the_loss_and_the_gradient_of_the_batch(
     labels = torch.randint(classes, (20,), generator=torch.manual_seed(rows))
     outputs = head.outputs(classes)
     logits = torch.randn(20, outputs, dtype=torch.float64, requires_grad=True)
-    weights = class_weights(labels, classes, "balanced")
+    weights = balanced_weights(labels, classes)
     batch = np.arange(20)[5 : 5 + rows]
 
     def of(rows: Any) -> torch.Tensor:
-        return head.loss(logits[rows], labels[rows], weights[labels[rows]])
+        return head.loss(logits[rows], labels[rows], weights)
 
     whole = of(batch)
-    row_weights = weights.double()[labels] * head.terms(labels, outputs)
+    row_weights = head.row_weights(labels, classes, weights)
     parts = [
         weight_of_rows(batch, rank, ranks, row_weights) * of(rows_for_rank(batch, rank, ranks))
         for rank in range(ranks)
@@ -76,7 +76,7 @@ def test_the_mean_over_ranks_is_the_loss_and_the_gradient_of_the_batch(
         assert torch.equal(parts[0], whole)
 
 
-def test_each_rank_has_a_dropout_of_its_own_and_the_first_that_of_one_process() -> None:
+def test_each_rank_has_its_own_dropout_and_rank_zero_that_of_a_single_process() -> None:
     seeds = [batch_seed(seed, 2, 3, rank) for seed in (0, 1, 2**31) for rank in range(8)]
     assert len(set(seeds)) == len(seeds)
     assert seeds[::8] == [
@@ -91,11 +91,15 @@ def test_each_rank_has_a_dropout_of_its_own_and_the_first_that_of_one_process() 
         ({"devices": 17}, {}, "train.batch_size is 16, too few rows for 17 devices"),
         ({"strategy": "fsdp"}, {}, "train.strategy is fsdp, which needs several devices"),
         ({"num_nodes": 2}, {}, "train.num_nodes is 2, but this process was started alone"),
-        ({}, {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2"}, "torchrun or srun started other"),
+        (
+            {},
+            {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2"},
+            "torchrun or srun started a different number",
+        ),
         (
             {"devices": 2},
             {"SLURM_STEP_NUM_TASKS": "4", "SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4"},
-            "train.devices is 2 and train.num_nodes 1, but torchrun or srun started other",
+            "train.devices is 2 and train.num_nodes 1, but torchrun or srun started a different",
         ),
         (
             {"devices": 4},
@@ -104,7 +108,7 @@ def test_each_rank_has_a_dropout_of_its_own_and_the_first_that_of_one_process() 
         ),
     ],
 )
-def test_what_does_not_fit_is_told_in_a_sentence(
+def test_a_recipe_that_does_not_fit_is_an_error_in_one_sentence(
     changes: dict[str, object],
     started: dict[str, str],
     message: str,
@@ -118,7 +122,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(
     assert message in str(raised.value)
 
 
-def test_in_a_slurm_job_srun_starts_the_processes_or_the_stage_itself(
+def test_in_a_slurm_job_either_srun_or_the_stage_starts_the_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}
@@ -130,8 +134,8 @@ def test_in_a_slurm_job_srun_starts_the_processes_or_the_stage_itself(
     assert choose_environment(Train(devices=2), cpu).creates_processes_externally
 
 
-# What a run of two processes is asked for below: 61 rows in batches of 4, the last of one row, so
-# that one rank has none; and 20 rows to validate with.
+# Changes to the recipe for the runs below, which have 61 rows in batches of 4, so that one rank has
+# no row of the last batch; and 20 rows for validation.
 CHANGES: dict[str, object] = {
     "accumulate": 3,
     "class_weights": "balanced",
@@ -142,9 +146,9 @@ CHANGES: dict[str, object] = {
 
 @pytest.fixture(scope="module")
 def alone(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process makes of it.
+    """The folder of a run of one process.
 
-    The encoder has no dropout: its randomness differs between ranks.
+    Its encoder has no dropout, because dropout differs between ranks.
     """
     folder = tmp_path_factory.mktemp("alone")
     config = AutoConfig.from_pretrained(tiny_encoder)
@@ -165,7 +169,7 @@ def start(folder: Path, **changes: object) -> subprocess.CompletedProcess[str]:
 
 
 def finished(folder: Path, **changes: object) -> Path:
-    """The folder, after a run that went well and said each thing once."""
+    """The folder, after a run that succeeded and printed each message once."""
     run = start(folder, **changes)
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.count("train: epoch 2 of 2") == 1
@@ -185,7 +189,7 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_like_one(folder: Path, alone: Path) -> None:
-    """The same rows in each batch, and the same weights and figures within float error."""
+    """The same rows in each batch, and the same weights and metrics within float error."""
     whole, *shares = rows_seen(alone, 0), rows_seen(folder, 0), rows_seen(folder, 1)
     for part, batches in whole.items():
         first, second = (share[part] for share in shares)
@@ -206,18 +210,23 @@ def assert_like_one(folder: Path, alone: Path) -> None:
         torch.testing.assert_close(weight, same_weights[name], rtol=1e-3, atol=1e-4)
 
 
-def break_off(folder: Path, **changes: object) -> None:
-    broken = start(folder, stop=23, **changes)
+def break_off(folder: Path, batch: int, step: int, **changes: object) -> None:
+    """Stop a run in a batch; its last checkpoint is that of an optimiser step."""
+    broken = start(folder, stop=batch, **changes)
     assert broken.returncode == 1
     assert "Stop" in broken.stderr
     last = find_checkpoint(folder / "checkpoints")
     assert last is not None
-    assert step_of(last) == 8  # in the midst of the second epoch
+    assert step_of(last) == step
     assert not (folder / "weights.pt").exists()
 
 
+SECOND_EPOCH = {"batch": 23, "step": 8}
+FIRST_EPOCH = {"batch": 8, "step": 2}
+
+
 @pytest.mark.slow
-def test_ddp_of_two_processes_is_a_run_of_one_and_goes_on_if_stopped(
+def test_ddp_of_two_processes_equals_a_run_of_one_and_resumes_if_stopped(
     folder: Path, alone: Path
 ) -> None:
     assert_like_one(finished(folder, devices=2), alone)
@@ -225,7 +234,7 @@ def test_ddp_of_two_processes_is_a_run_of_one_and_goes_on_if_stopped(
     for path in (*(folder / "checkpoints").iterdir(), folder / "weights.pt"):
         path.unlink()
 
-    break_off(folder, devices=2)
+    break_off(folder, **SECOND_EPOCH, devices=2)
     finished(folder, devices=2)
     assert len(rows_seen(folder, 1)["train"]) < len(rows_seen(alone, 0)["train"])
     history, weights = uninterrupted
@@ -235,15 +244,16 @@ def test_ddp_of_two_processes_is_a_run_of_one_and_goes_on_if_stopped(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", [FIRST_EPOCH, SECOND_EPOCH], ids=["first epoch", "second epoch"])
 def test_fsdp_of_two_processes_that_was_stopped_ends_as_a_run_of_one(
-    folder: Path, alone: Path
+    place: dict[str, int], folder: Path, alone: Path
 ) -> None:
-    break_off(folder, devices=2, strategy="fsdp")
+    break_off(folder, **place, devices=2, strategy="fsdp")
     assert_like_one(finished(folder, devices=2, strategy="fsdp"), alone)
 
 
 @pytest.mark.slow
-def test_a_run_that_diverges_is_told_once(folder: Path) -> None:
+def test_divergence_is_reported_once(folder: Path) -> None:
     run = start(folder, devices=2, lr=1e30)
     assert run.returncode == 1
     assert run.stderr.count("diverged in epoch 1") == 1
@@ -251,7 +261,7 @@ def test_a_run_that_diverges_is_told_once(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_page_run_and_torchrun_makes_what_dvc_makes(
+def test_the_commands_of_the_page_run_and_torchrun_gives_the_bytes_of_dvc(
     finished_project: Path,
 ) -> None:
     model = finished_project / "models/ordinal/model.safetensors"

@@ -1,4 +1,4 @@
-"""A training run that is stopped, anywhere and again and again, ends as if it never had been."""
+"""A training run that is stopped, anywhere and repeatedly, ends with the same bytes."""
 
 import contextlib
 import math
@@ -11,12 +11,12 @@ from lightning.pytorch.callbacks import Callback
 from transformers import PreTrainedModel
 
 from ordinal.common.params import Train
-from ordinal.model.classifier import new_classifier
 from ordinal.tokenization.batching import batch_seed
-from ordinal.training import fine_tuning
+from ordinal.training import callbacks, fine_tuning
+from ordinal.training.callbacks import History
 from ordinal.training.checkpoints import find_checkpoint, step_of
-from ordinal.training.fine_tuning import FineTuning, History, fit
-from tests.training.test_fine_tuning import LABELS, draw
+from ordinal.training.fine_tuning import fit
+from tests.tiny import classifier_for, draw
 
 RECIPE = Train(
     epochs=3, batch_size=4, lr=0.01, layer_decay=0.9, accelerator="cpu", checkpoint_every=1
@@ -34,7 +34,8 @@ RECIPES: dict[str, dict[str, object]] = {
 }
 if torch.cuda.is_available():
     RECIPES["gpu"] = {"accelerator": "gpu", "accumulate": 2}
-ROWS = 61  # 16 batches an epoch, the last of one row
+ROWS = 61
+EPOCH = 16  # batches, the last of one row
 
 
 class Stop(Exception):  # noqa: N818, like StopIteration
@@ -42,7 +43,7 @@ class Stop(Exception):  # noqa: N818, like StopIteration
 
 
 class Watch(Callback):
-    """Notes the labels of each training batch, and raises the n-th time a hook is called."""
+    """Record the labels of each training batch, and stop the n-th time that a hook is called."""
 
     def __init__(self, hook: str = "", count: int = 0) -> None:
         self.stop = (hook, count)
@@ -56,7 +57,7 @@ class Watch(Callback):
 
     def on_train_batch_start(self, trainer, module, batch, index) -> None:
         self._tick("train batch")
-        self.batches.append(batch[2].tolist())
+        self.batches.append(batch.labels.tolist())
 
     def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
         self._tick("after a train batch")
@@ -70,19 +71,17 @@ class Watch(Callback):
 
 @pytest.fixture(autouse=True)
 def _fast_checkpoints_and_slow_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every checkpoint that is due is taken, most of them between two points of the curve."""
-    monkeypatch.setattr(fine_tuning, "CHECKPOINT_TIME", math.inf)
+    """Save every checkpoint that is due, most of them between two points of the curve."""
+    monkeypatch.setattr(callbacks, "CHECKPOINT_TIME", math.inf)
     monkeypatch.setattr(fine_tuning, "CURVE_POINTS", 7)
 
 
 def train(
     encoder: Path, recipe: Train, folder: Path | None, watch: Callback | None = None
 ) -> tuple[PreTrainedModel, History]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FineTuning, "configure_callbacks", lambda _: [watch] if watch else [])
-        model = new_classifier(encoder, LABELS, recipe)
-        history = fit(model, draw(ROWS), draw(20, seed=1), recipe, folder)
-    return model, history
+    model = classifier_for(encoder, recipe)
+    watches = [watch] if watch else []
+    return model, fit(model, draw(ROWS), draw(20, seed=1), recipe, folder, watches)
 
 
 def assert_same(
@@ -96,12 +95,11 @@ def assert_same(
 
 
 def batches_before(checkpoint: Path | None, recipe: Train) -> int:
-    """Training batches that a run need not do again."""
+    """Training batches that a resumed run skips."""
     if checkpoint is None:
         return 0
-    an_epoch = math.ceil(ROWS / recipe.batch_size)
-    epochs, steps = divmod(step_of(checkpoint), math.ceil(an_epoch / recipe.accumulate))
-    return epochs * an_epoch + steps * recipe.accumulate
+    epochs, steps = divmod(step_of(checkpoint), math.ceil(EPOCH / recipe.accumulate))
+    return epochs * EPOCH + steps * recipe.accumulate
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -113,22 +111,26 @@ def test_a_run_stopped_again_and_again_ends_in_the_same_bytes(
     expected = train(tiny_encoder, recipe, None, whole)
     chance = random.Random(name)
     stops = [
-        ("train batch", chance.randint(2, 40)),
+        ("train batch", chance.randint(2, 15)),
         ("after a train batch", chance.choice([16, 32])),  # the last of an epoch
-        ("validation batch", chance.randint(1, 10)),
+        ("validation batch", chance.randint(1, 2)),
         ("epoch end", chance.randint(1, 2)),
     ]
     chance.shuffle(stops)
-    for stop in stops:
+    # First in the middle of an epoch, so that there is always something to resume.
+    starts = []
+    for stop in [("train batch", chance.randint(9, 15)), *stops]:
         start = batches_before(find_checkpoint(tmp_path), recipe)
+        starts.append(start)
         watch = Watch(*stop)
-        with contextlib.suppress(Stop):  # if it ends before, the more there is to resume
+        with contextlib.suppress(Stop):  # the run may end first
             train(tiny_encoder, recipe, tmp_path, watch)
         assert watch.batches == whole.batches[start : start + len(watch.batches)]
+    assert (0 < starts[1] < EPOCH) == (recipe.checkpoint_every is not None)
     assert_same(train(tiny_encoder, recipe, tmp_path), expected)
 
 
-def test_a_run_that_ended_and_was_killed_before_anything_came_of_it_is_not_done_again(
+def test_a_run_that_was_killed_after_its_last_epoch_trains_no_batch_again(
     tiny_encoder: Path, tmp_path: Path
 ) -> None:
     for changes in ({}, RECIPES["patience"]):
@@ -141,7 +143,7 @@ def test_a_run_that_ended_and_was_killed_before_anything_came_of_it_is_not_done_
 
 
 @pytest.mark.parametrize("damage", ["truncated", "one bit flipped", "empty"])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+def test_after_a_damaged_checkpoint_the_one_before_it_is_used(
     damage: str, tiny_encoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = Watch()
@@ -156,10 +158,12 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     newest.write_bytes(changed[damage])
     assert_same(train(tiny_encoder, RECIPE, tmp_path, watch := Watch()), expected)
     assert watch.batches == whole.batches[20:]
-    assert "the checkpoint of step 21 is damaged, and not used" in capsys.readouterr().out
+    assert "the checkpoint of step 21 is damaged and was removed" in capsys.readouterr().out
 
 
-def test_with_all_checkpoints_damaged_it_begins_anew(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_with_all_checkpoints_damaged_it_starts_from_scratch(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
     expected = train(tiny_encoder, RECIPE, None)
     with pytest.raises(Stop):
         train(tiny_encoder, RECIPE, tmp_path, Watch("train batch", 9))
@@ -193,7 +197,7 @@ def test_it_saves_every_few_steps_and_after_each_epoch(
 ) -> None:
     saved: list[int] = []
     monkeypatch.setattr(
-        fine_tuning, "save_checkpoint", lambda folder, step, write: saved.append(step)
+        callbacks, "save_checkpoint", lambda folder, step, write: saved.append(step)
     )
     train(tiny_encoder, RECIPE.model_copy(update=changes), tmp_path)
     assert saved == steps
@@ -223,23 +227,27 @@ def test_slow_checkpoints_are_taken_less_often_and_never_between_two_steps(
         clock += 0.5
         saved.append(step)
 
-    monkeypatch.setattr(fine_tuning, "CHECKPOINT_TIME", 0.05)
-    monkeypatch.setattr(fine_tuning.time, "monotonic", lambda: clock)
-    monkeypatch.setattr(fine_tuning, "save_checkpoint", slow)
+    monkeypatch.setattr(callbacks, "CHECKPOINT_TIME", 0.05)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock)
+    monkeypatch.setattr(callbacks, "save_checkpoint", slow)
     recipe = RECIPE.model_copy(update={"accumulate": accumulate})
     train(tiny_encoder, recipe, tmp_path, Second())
     assert saved == steps
 
 
-def test_a_checkpoint_holds_plain_types_alone(tiny_encoder: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_contains_plain_types_and_tensors_only(
+    tiny_encoder: Path, tmp_path: Path
+) -> None:
     train(tiny_encoder, RECIPE, tmp_path)
     last = find_checkpoint(tmp_path)
     assert last is not None
     content = torch.load(last, weights_only=True)
-    assert [epoch["epoch"] for epoch in content["history"]["epochs"]] == [1, 2, 3]
+    assert [
+        epoch["epoch"] for epoch in content["callbacks"]["LearningCurves"]["history"]["epochs"]
+    ] == [1, 2, 3]
 
 
-def test_what_is_random_in_a_batch_depends_on_its_place_alone() -> None:
+def test_the_seed_of_a_batch_depends_on_its_place_only() -> None:
     places = [(seed, epoch, batch) for seed in range(3) for epoch in range(4) for batch in range(9)]
     seeds = [batch_seed(*place) for place in places]
     assert seeds == [batch_seed(*place) for place in places]
