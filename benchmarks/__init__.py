@@ -1,1 +1,1 @@
-"""Measurements: both sides in one run, ratios first."""
+"""Benchmarks: both sides of a comparison run in one process; ratios are printed first."""

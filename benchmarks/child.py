@@ -1,4 +1,4 @@
-"""A function's result together with the memory that it took."""
+"""Run a function in its own process and measure its memory."""
 
 import resource
 from collections.abc import Callable
@@ -11,12 +11,12 @@ R = TypeVar("R")
 
 
 def in_child(function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs) -> tuple[R, float]:
-    """What a function returns, and the peak memory (MB) of the process of its own that it had.
+    """Return a function's result and the peak memory (MB) of the process that it ran in.
 
-    Or that of the largest process which it started. Files mapped into memory count as far as they
-    were read.
+    If the function started a larger process, return the memory of that one. Of files mapped into
+    memory, only the parts that were read count.
     """
-    # Not "spawn": a process started by another counts that one's peak as its own.
+    # Not "spawn": the new process would start with the peak of this one.
     with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool:
         result = pool.submit(function, *arguments, **keywords)
         peak = pool.submit(_peak)

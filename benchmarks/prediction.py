@@ -1,8 +1,8 @@
-"""Rows a second of `Predictor.predict` against a transformers pipeline, with a run's model.
+"""Prediction speed: `Predictor.predict` compared with a transformers pipeline, with a run's model.
 
-The pipeline has the batch size, of `BATCH_SIZES`, that is best for it; both sides run in turns, and
-have to say the same labels. The texts are the run's test rows, and random words of real reviews'
-lengths. Prints the ratio of their medians: `make bench`.
+The pipeline has the fastest of several batch sizes. Both sides run in turns, and their labels are
+compared. The texts are the run's test rows, and random words with the lengths of real reviews.
+`make bench` prints the ratio of the medians.
 """
 
 import statistics
@@ -45,7 +45,7 @@ def ours(precision: Precision) -> Predict:
 
 
 def pipeline_of(predictor: Predictor, batch_size: int) -> Predict:
-    """Labels by transformers' own pipeline, its logits read as they are meant."""
+    """Labels from the logits of a transformers pipeline, calibrated and decoded as ours are."""
     classify = pipeline("text-classification", model=str(MODEL), device="cpu")
     ordinal = classify.model.config.ordinal
     names = list(classify.model.config.id2label.values())
@@ -70,7 +70,7 @@ def seconds(predict: Predict, texts: list[str]) -> float:
 
 
 def compare(name: str, texts: list[str], predictor: Predictor) -> None:
-    """Print the ratio of both sides on some texts, in each of our precisions."""
+    """Print the ratio of both sides for some texts, in each of our precisions."""
     pipelines = {size: pipeline_of(predictor, size) for size in BATCH_SIZES}
     best = min(pipelines, key=lambda size: seconds(pipelines[size], texts))
     sides = {"pipeline": pipelines[best], "fp32": ours("32-true")}
@@ -96,7 +96,7 @@ def main() -> None:
     predictor = load(MODEL, accelerator="cpu")
     print(f"prediction, medians of {REPEATS}, {torch.get_num_threads()} threads")
     corpora = {
-        "as long as real reviews (227 tokens on average)": hotel_lengths(ROWS),
+        "with the lengths of real reviews (227 tokens on average)": hotel_lengths(ROWS),
         "short with a long tail (50 tokens on average)": short_lengths(ROWS),
     }
     compare("the run's test rows", test_rows(), predictor)

@@ -1,6 +1,5 @@
-"""The benchmarks measure what they say; how fast, no test asks."""
+"""The benchmarks run, and count lengths and operations correctly."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ from tokenizers import Tokenizer
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import training
+from benchmarks.clock import training_flops
 from benchmarks.corpora import HOTEL_QUANTILES, hotel_lengths, random_texts, short_lengths
-from benchmarks.training import LABELS, Setting, compare_compiled, measure, training_flops
-from ordinal.common.params import Train
+from benchmarks.training import LABELS, Setting, measure
 from ordinal.model.classifier import new_classifier
 from ordinal.model.device import has_bf16
 
@@ -34,7 +33,7 @@ def test_a_text_of_random_words_has_as_many_tokens_as_it_should(tiny_encoder: Pa
 
 
 def test_the_operations_counted_are_those_that_torch_counts(tiny_encoder: Path) -> None:
-    model = new_classifier(tiny_encoder, LABELS, Train()).eval()
+    model = new_classifier(tiny_encoder, LABELS, "emd").eval()
     lengths = np.array([9, 31])
 
     def counted(length: int) -> int:
@@ -42,7 +41,7 @@ def test_the_operations_counted_are_those_that_torch_counts(tiny_encoder: Path) 
             model(torch.ones(1, length, dtype=torch.int64))
         return counter.get_total_flops()
 
-    # The head is left out: what it costs does not depend on the length.
+    # The head is not counted; its cost does not depend on the length.
     difference = training_flops(model, lengths[1:]) - training_flops(model, lengths[:1])
     assert difference == 3 * (counted(31) - counted(9))
 
@@ -63,16 +62,3 @@ def test_both_sides_of_the_training_benchmark_run(
     assert "| 8 | 32-true |" in shown
     assert ("| 8 | bf16-mixed |" in shown) == has_bf16(cpu)
     assert "the train stage, 3 epochs over 70 short texts" in shown
-
-
-def test_what_compiling_brings_is_measured_in_the_second_epoch(
-    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    compiled: list[dict[str, object]] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **options: compiled.append(options))
-    monkeypatch.setattr(training, "CORPORA", {"short": lambda rows: np.arange(rows) % 9 + 3})
-    cpu = torch.device("cpu")
-    compare_compiled(Setting(cpu, tiny_encoder, {"short": 40}, 2, 1, (8,), ("short", 70)))
-    assert compiled == [{"dynamic": True}]
-    shown = capsys.readouterr().out
-    assert re.search(r"short texts: compiled, \d\.\d\d times the samples/s; two epochs over", shown)
