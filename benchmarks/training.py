@@ -137,7 +137,7 @@ def compare(setting: Setting, corpus: str) -> None:
     tokens, all_tokens = (random_tokens(given, vocabulary) for given in (lengths, whole))
     recipe = Train(batch_size=BATCH, precision="32-true")
     tutorial = (setting.device, setting.encoder, all_tokens, setting.steps)
-    # The tutorial's loop has its own process, because settings of `fit` would make it faster.
+    # The tutorial's loop has its own process, because `fit` makes torch deterministic for good.
     turns = [
         (our_speed(setting, tokens, recipe), in_child(tutorial_speed, *tutorial)[0])
         for _ in range(setting.repeats)

@@ -1,7 +1,5 @@
 """Choice of the device and of the precision to compute in."""
 
-import ctypes
-import sys
 from typing import Literal
 
 import torch
@@ -58,15 +56,3 @@ def pad_multiple(device: torch.device) -> int:
 def batch_tokens(device: torch.device) -> int:
     """Tokens per batch, including padding, where no gradients are computed."""
     return 32768 if device.type == "cuda" else CPU_TOKENS
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep the memory of freed tensors for the next batch; does nothing elsewhere.
-
-    By default glibc returns large blocks to the system, which has to clear each page again when
-    the next batch asks for it.
-    """
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        trim_threshold, mmap_threshold = -1, -3  # numbers of the settings in glibc's malloc.h
-        library.mallopt(mmap_threshold, 2**25)  # the largest value that glibc accepts
-        library.mallopt(trim_threshold, 2**31 - 1)

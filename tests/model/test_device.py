@@ -1,9 +1,5 @@
 """Choice of device and precision."""
 
-import platform
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -35,22 +31,3 @@ def test_a_missing_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto").type == "cpu"
     with pytest.raises(UserError, match=r"train\.accelerator is gpu, but torch finds no GPU"):
         choose_device("gpu")
-
-
-def test_freed_memory_that_is_kept_is_not_requested_again() -> None:
-    script = """
-import resource, sys, torch
-from ordinal.model.device import keep_freed_memory
-if sys.argv[1:]:
-    keep_freed_memory()
-for _ in range(2):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    [torch.ones(2**20) for _ in range(20)]
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-    returned, kept = (
-        int(subprocess.check_output([sys.executable, "-c", script, *arguments]))
-        for arguments in ((), ("keep",))
-    )
-    # Page faults; the tensors take 20 · 1024 pages of 4 KB.
-    assert (kept < returned / 2) == (platform.libc_ver()[0] == "glibc")
