@@ -33,9 +33,8 @@ def main() -> None:
     token_files = [TOKENIZED / f"{part}.arrow" for part in ("train", "validation")]
     train, validation = map(Tokens.load, token_files)
     inputs = [FACTS, *token_files, *sorted(PRETRAINED.iterdir())]
-    checkpoints = CHECKPOINTS / run_key(
-        recipe.model_dump_json(exclude={"checkpoint_every"}), inputs
-    )
+    settings = recipe.model_dump_json(exclude={"checkpoint_every"})
+    checkpoints = CHECKPOINTS / run_key(settings, inputs)
 
     model = new_classifier(
         PRETRAINED,
