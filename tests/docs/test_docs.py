@@ -115,5 +115,7 @@ def test_the_commands_and_files_that_a_page_names_exist(page: str) -> None:
             assert name[1] in commands
         for module in re.findall(r"python -m ([\w.]+)", line):
             assert importlib.util.find_spec(module)
-        for file in re.findall(r"\b(?:benchmarks|ordinal|stages|studies|tests)/[\w./]+\.\w+", line):
+        for file in re.findall(
+            r"(?<![\w/])(?:benchmarks|ordinal|stages|studies|tests)/[\w./]+\.\w+", line
+        ):
             assert file == EXAMPLE or "NAME" in file or (ROOT / file).is_file()
