@@ -26,7 +26,7 @@ from ordinal.common.files import read_json
 
 ROOT = Path(__file__).parent.parent
 ENCODER = Path("data/pretrained")
-PICTURE = Path("logs/growth.svg")
+PICTURE = Path("docs/growth.svg")
 STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
 LEARNING = ("train", "evaluate", "card")  # would take hours: up to `MOST_LEARNED` rows
 MOST_LEARNED = 100_000
