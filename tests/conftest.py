@@ -1,4 +1,4 @@
-"""Fixtures: a tiny encoder, a small file of reviews, and a copy of the project to run in."""
+"""Fixtures and helpers: a tiny encoder, a small file of reviews, and copies of the project."""
 
 import contextlib
 import csv
@@ -11,11 +11,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from itertools import chain, groupby
 from pathlib import Path
 from unittest.mock import patch
 
-# One thread a process: the tests run in parallel, and threads that wait for each other waste cores.
+# One thread per process: the tests run in parallel, and waiting threads would waste cores.
 os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import pytest
@@ -25,43 +24,20 @@ from hypothesis import settings
 
 from ordinal.cli import app
 from ordinal.common.errors import report_user_errors
-from tests import warm
+from ordinal.common.files import sha256
 
-# Parallel tests wait for each other, so that time says nothing; and what failed once fails again.
+# No deadline, because parallel tests slow each other down. The same examples in every run.
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: a third of the tests' time is spent waiting."""
-    return (os.cpu_count() or 1) + 2
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker begin with its share of the slow tests: whoever has one last is waited for.
-
-    xdist gives each an equal part of the tests, in their order. Those of a module stay together,
-    for they may share what takes long to make.
-    """
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    modules = [list(tests) for _, tests in groupby(slow, key=lambda item: item.path)]
-    others = [item for item in items if item not in slow]
-    items.clear()
-    for workers in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")), 0, -1):
-        number = len(modules) // workers
-        first, modules = list(chain.from_iterable(modules[:number])), modules[number:]
-        number = sum(map(len, [first, *modules, others])) // workers - len(first)
-        items += first + others[:number]
-        others = others[number:]
-
-
 ROOT = Path(__file__).parent.parent
-MAKE = ("make", "--old-file=.venv/ready")  # without setting up an environment first
+MAKE = ("make", "--old-file=.venv/ready")  # does not set up an environment
 WORDS = ("awful", "poor", "plain", "good", "superb")
 
 
 def write_reviews_csv(path: Path, rows: int = 120, seed: int = 0) -> None:
-    """Reviews whose one telling word gives the stars away: even a tiny model can learn them."""
+    """Write reviews with one word per number of stars, which even a tiny model can learn."""
     draw = random.Random(seed)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -79,7 +55,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save_tiny_encoder(folder: Path) -> Path:
-    """A BERT of 2 layers of width 16 with random weights, saved as the hub would have it."""
+    """Save a BERT of 2 layers of width 16 with random weights, in the format of the hub."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, set_seed
 
@@ -110,19 +86,19 @@ def save_tiny_encoder(folder: Path) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project's files under git, as a fresh clone is: nothing has run in it."""
+    """A copy of the project under git, like a fresh clone: no stage has run in it."""
     return clone(tmp_path / "project")
 
 
 @pytest.fixture
 def small_project(tmp_path: Path, tiny_encoder: Path) -> Path:
-    """The project set to the small file of reviews and the tiny encoder: a run takes seconds."""
+    """The project with the small file of reviews and the tiny encoder: a run takes seconds."""
     return small_clone(tmp_path / "project", tiny_encoder)
 
 
 @pytest.fixture(scope="session")
 def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> Path:
-    """The same for all processes of a test run: the first that comes makes it."""
+    """A small project in which the pipeline has run, shared by all workers of pytest-xdist."""
     own = tmp_path_factory.getbasetemp()
     shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
     with FileLock(f"{shared}.lock"):
@@ -133,23 +109,22 @@ def _finished(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> P
 
 
 def finish_small_project(folder: Path, encoder: Path) -> Path:
-    """A small project in which the pipeline has run, and its results are committed."""
+    """Run the pipeline in a small project, and commit the results."""
     folder = small_clone(folder / "project", encoder)
     run = run_in(folder, "dvc", "repro")
     assert run.returncode == 0, run.stdout + run.stderr
-    for command in ("add --all", "commit --quiet -m Run"):
-        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    git(folder, "add --all", "commit --quiet -m Run")
     return folder
 
 
 @pytest.fixture
 def finished_project(tmp_path: Path, _finished: Path) -> Path:
-    """A copy of what `finish_small_project` makes."""
+    """A copy of a small project in which the pipeline has run."""
     return Path(shutil.copytree(_finished, tmp_path / "project", symlinks=True))
 
 
 def clone(folder: Path) -> Path:
-    """Copy the project's files into `folder`, under git of its own."""
+    """Copy the project's files into `folder`, and commit them in a new git repository."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for file in files.splitlines():
@@ -157,13 +132,12 @@ def clone(folder: Path) -> Path:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, folder / file)
     (folder / ".venv").symlink_to(sys.prefix)
-    for command in ("init --quiet --initial-branch=main", "add --all", "commit --quiet -m Start"):
-        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    git(folder, "init --quiet --initial-branch=main", "add --all", "commit --quiet -m Start")
     return folder
 
 
 def small_clone(folder: Path, encoder: Path) -> Path:
-    """The same, set to the small file of reviews and the tiny encoder."""
+    """Copy the project, and set it to the small file of reviews and the tiny encoder."""
     clone(folder)
     write_reviews_csv(folder / "data/own/small.csv")
     shutil.copytree(encoder, folder / "data/own/tiny")
@@ -180,9 +154,14 @@ def small_clone(folder: Path, encoder: Path) -> Path:
             "evaluate.resamples": 100,
         },
     )
-    for command in ("add --all --force data/own", "add params.yaml", "commit --quiet -m Small"):
-        subprocess.run(["git", *command.split()], cwd=folder, env=environment(), check=True)
+    git(folder, "add --all --force data/own", "add params.yaml", "commit --quiet -m Small")
     return folder
+
+
+def git(project: Path, *commands: str) -> None:
+    """Run git commands, none of which has an argument with a space."""
+    for command in commands:
+        subprocess.run(["git", *command.split()], cwd=project, env=environment(), check=True)
 
 
 def set_params(project: Path, values: dict[str, object]) -> None:
@@ -196,23 +175,21 @@ def set_params(project: Path, values: dict[str, object]) -> None:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """What a command of the project runs under: this environment's programs first on PATH.
-
-    Of `python -m …`, `dvc …` and `ordinal …`, the ones that have imported already what they need.
-    """
-    git = {
+    """Return the environment of a command: this Python's programs first on PATH, a git author."""
+    author = {
         f"GIT_{who}_{what}": "test@localhost"
         for who in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")
     }
-    path = os.pathsep.join([warm.folder(), str(warm.PROGRAMS), os.environ["PATH"]])
-    return os.environ | git | {"PATH": path} | changes
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | author | {"PATH": path} | changes
 
 
 def run_in(project: Path, *command: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a project as a user does, with no terminal; its output is captured.
+    """Run a command in a project, without a terminal, and capture its output.
 
-    `ordinal …` and `python -m stages.…` run in this process, if it has the environment.
+    `ordinal …` and `python -m stages.…` run in this process if `changes` leaves the environment
+    as it is, which saves seconds of imports.
     """
     ours = ("ordinal ", "python -m stages.")
     if not changes and " ".join(command).startswith(ours):
@@ -224,12 +201,10 @@ def run_in(project: Path, *command: str, **changes: str) -> subprocess.Completed
 
 
 def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """What a new process of `ordinal …` or `python -m stages.…` would do."""
+    """Run `ordinal …` or `python -m stages.…` in this process."""
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, environment()),
-        # By which `ordinal study` has DVC's queue run the stages.
-        patch.object(sys, "executable", f"{warm.folder()}/python"),
         contextlib.chdir(project),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -247,9 +222,9 @@ def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def train_again(project: Path, values: dict[str, object]) -> None:
-    """Change parameters, and run what depends on the training, in this process: DVC doesn't know.
+    """Change parameters, and run train, evaluate and card in this process.
 
-    `dvc commit --force` or `dvc exp save` then tells it.
+    DVC does not know of that run until `dvc commit --force` or `dvc exp save`.
     """
     set_params(project, values)
     for stage in ("train", "evaluate", "card"):
@@ -258,10 +233,10 @@ def train_again(project: Path, values: dict[str, object]) -> None:
 
 
 def console_commands(page: str) -> list[str]:
-    """The commands in the `console` blocks of a page of the docs.
+    """Return the commands in the `console` blocks of a page of the docs.
 
-    Each begins after a "$ " and goes on to the next one, so that one may have several lines.
-    Comments, two spaces before a #, are left out.
+    A command begins after "$ " at the start of a line and ends before the next one, so it may
+    have several lines. Comments (two spaces before a #) are left out.
     """
     blocks = re.findall(r"^```console\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.S | re.M)
     commands = [command for block in blocks for command in re.split(r"^\$ ", block, flags=re.M)[1:]]
@@ -269,11 +244,8 @@ def console_commands(page: str) -> list[str]:
 
 
 def run_as_shown(project: Path, command: str) -> str:
-    """Run a command of the docs in a project, where it has to succeed; returns what it prints.
-
-    `make` would set up an environment first; here there is one already.
-    """
-    line = re.sub("^make ", f"{shlex.join(MAKE)} BIN={warm.folder()} ", command)
+    """Run a command of the docs in a project, where it must succeed, and return its output."""
+    line = re.sub("^make ", f"{shlex.join(MAKE)} ", command)
     words = shlex.split(line, comments=True)
     plain = words == shlex.split(line) and not re.search(r"[|<>&;$]", line)
     run = run_in(project, *words) if plain else run_in(project, "bash", "-c", line)
@@ -281,14 +253,19 @@ def run_as_shown(project: Path, command: str) -> str:
     return run.stdout
 
 
-def stages_of(project: Path) -> list[str]:
-    """The stages of its pipeline, each after those whose results it reads."""
-    pipeline = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))
-    return list(pipeline["stages"])
+def results_of(project: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a run leaves behind; a folder has the empty string."""
+    folders = ("data", "models", "metrics", "checkpoints")
+    paths = [path for folder in folders for path in (project / folder).rglob("*")]
+    return {
+        path.relative_to(project).as_posix(): sha256(path) if path.is_file() else ""
+        for path in [project / "dvc.lock", *paths]
+        if path.exists()
+    }
 
 
 def stages_run(output: str) -> list[str]:
-    """The stages that a `dvc repro` says it ran."""
+    """Return the stages that ran, according to the output of `dvc repro`."""
     return [
         line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")
     ]

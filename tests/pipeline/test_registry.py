@@ -1,4 +1,4 @@
-"""Models by name from git, and what a pull request is told about its results."""
+"""The model registry in git, and the summary of results that a pull request gets."""
 
 import json
 import re
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import warm
 from tests.conftest import (
     MAKE,
     ROOT,
@@ -34,7 +33,7 @@ def test_the_commands_of_the_registry_fetch_the_model_by_version_and_stage(
     for place in ("version", "stage", "newest"):
         assert files(finished_project / "fetched" / place) == model
 
-    # Elsewhere: a clone of the repository, whose weights come from the remote alone.
+    # In another folder the weights come from the remote, because the cache is gone.
     shutil.rmtree(finished_project / ".dvc/cache")
     elsewhere = finished_project.parent / "elsewhere"
     elsewhere.mkdir()
@@ -45,13 +44,12 @@ def test_the_commands_of_the_registry_fetch_the_model_by_version_and_stage(
 
 
 def summary(project: Path, base: str) -> subprocess.CompletedProcess[str]:
-    settings = (f"BIN={warm.folder()}", f"BASE={base}")
-    return run_in(project, *MAKE, "--silent", "pr-summary", *settings)
+    return run_in(project, *MAKE, "--silent", "pr-summary", f"BASE={base}")
 
 
 @pytest.fixture
 def changed_project(finished_project: Path) -> Path:
-    """A branch with another learning rate, whose run is committed."""
+    """A branch with the committed results of another learning rate."""
     train_again(finished_project, {"train.lr": 0.3})
     for command in (
         "git switch --quiet -c branch",
@@ -63,24 +61,24 @@ def changed_project(finished_project: Path) -> Path:
     return finished_project
 
 
-def test_a_pull_request_is_told_what_it_does_to_the_results(changed_project: Path) -> None:
+def test_the_summary_compares_parameters_and_metrics_with_the_base(changed_project: Path) -> None:
     before = run_in(changed_project, "git", "status", "--porcelain").stdout
     run = summary(changed_project, "main")
     assert run.returncode == 0, run.stderr
-    told = run.stdout
-    assert told.startswith("## Against main\n")
-    assert re.search(r"\| params.yaml +\| train.lr +\| 0.003 +\| 0.3 +\|", told)
-    # The comparison is what `ordinal compare` says of the two commits.
+    printed = run.stdout
+    assert printed.startswith("## Compared with main\n")
+    assert re.search(r"\| params.yaml +\| train.lr +\| 0.003 +\| 0.3 +\|", printed)
+    # The comparison is the one that `ordinal compare` prints for the two commits.
     compared = run_in(changed_project, "ordinal", "compare", "main", "--md").stdout
     assert compared.splitlines()[2:]
-    assert set(compared.splitlines()[2:]) <= set(told.splitlines())
+    assert set(compared.splitlines()[2:]) <= set(printed.splitlines())
     rps = {}
     for revision in ("main", "branch"):
         shown = run_in(changed_project, "git", "show", f"{revision}:metrics/metrics.json").stdout
         rps[revision] = json.loads(shown)["test"]["rps"]
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in told.splitlines()
+        for line in printed.splitlines()
         if "| test.rps " in line
     ]
     shown_rps = [float(cell) for cell in cells[0][2:4]]
@@ -91,7 +89,7 @@ def test_a_pull_request_is_told_what_it_does_to_the_results(changed_project: Pat
     assert run_in(changed_project, "git", "tag").stdout == ""
 
 
-def test_a_base_whose_data_are_out_of_reach_is_told_from_what_it_committed(
+def test_the_summary_uses_the_committed_metrics_of_a_base_that_can_not_run(
     finished_project: Path,
 ) -> None:
     run_in(finished_project, "git", "switch", "--quiet", "-c", "base")
@@ -100,16 +98,16 @@ def test_a_base_whose_data_are_out_of_reach_is_told_from_what_it_committed(
     run_in(finished_project, "git", "switch", "--quiet", "main")
     run = summary(finished_project, "base")
     assert run.returncode == 0, run.stderr
-    assert "Its pipeline does not run here: the figures are those committed there." in run.stdout
+    assert "its committed metrics are shown" in run.stdout
     assert "| metric | base |" not in run.stdout
 
 
-def test_the_workflow_calls_what_is_tested_here_and_runs_no_text_of_a_pull_request() -> None:
+def test_the_workflow_runs_make_and_no_text_of_a_pull_request() -> None:
     path = ROOT / ".github/workflows/ci.yaml"
     jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     scripts = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert 'make pr-summary BASE="$BASE" >> "$GITHUB_STEP_SUMMARY"' in scripts
-    # A branch's name is anybody's text: in a script it would be a command.
+    # Anybody can choose a branch's name, and inside a script it could be a command.
     assert not [script for script in scripts if "${{" in script]
     assert all(
         re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"])
