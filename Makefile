@@ -1,51 +1,46 @@
-# Every target sets up what it needs by itself: Python 3.11 to 3.13, make and git are enough.
+# Each target first sets up the environment in .venv. Requires Python 3.11 to 3.13, make and git.
+# Paths are relative, so that the name of the project's folder may contain spaces.
 PYTHONS := python3 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c \
   'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
+BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# The stages run `python`.
-export PATH := $(BIN):$(PATH)
+# DVC runs the stages with the `python` on PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test coverage test-fuzz test-faults reliability tour lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test coverage test-fuzz test-faults lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
-repro: $(READY) ## run the pipeline (what changed since the last time), and show the result
+repro: $(READY) ## run the stages that changed, and print the results
 	@$(BIN)/dvc repro
 	@$(BIN)/ordinal results
 
-tripadvisor: $(READY) ## run the tutorial's experiment: needs the internet, and had better have a GPU
+# `dvc exp run -S` edits params.yaml before it runs the stages, so a failed run restores the file.
+tripadvisor: $(READY) ## run the tutorial's experiment (requires internet access; a GPU is recommended)
 	@cp params.yaml .params.yaml.before
-	@restore() { mv .params.yaml.before params.yaml; echo 'params.yaml is as it was before.' >&2; }; \
-	trap 'restore; exit 130' INT TERM; \
-	if $(BIN)/dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
-	    -S split.method=shuffle -S split.seed=1 -S train.loss=corn \
-	    -S train.epochs=3 -S train.batch_size=12 -S train.lr=5e-5 -S train.schedule=constant_with_warmup \
-	    -S train.warmup=0 -S train.layer_decay=1 -S train.weight_decay=0 -S train.clip=null \
-	    -S train.attention_dropout=null; \
-	then rm .params.yaml.before; $(BIN)/ordinal results; else restore; exit 1; fi
+	@trap 'exit 130' INT TERM; \
+	trap 'if mv .params.yaml.before params.yaml 2>/dev/null; then echo "params.yaml is as it was before." >&2; fi' EXIT; \
+	$(BIN)/dvc exp run -S data.name=tripadvisor -S model.name=distilbert \
+	  -S split.method=shuffle -S split.seed=1 -S train.loss=corn \
+	  -S train.epochs=3 -S train.batch_size=12 -S train.lr=5e-5 -S train.schedule=constant_with_warmup \
+	  -S train.warmup=0 -S train.layer_decay=1 -S train.weight_decay=0 -S train.clip=null \
+	  -S train.attention_dropout=null && rm .params.yaml.before && $(BIN)/ordinal results
 
 test: $(READY) ## run all tests
 	@$(BIN)/pytest
 
-coverage: $(READY) ## run all tests, and see that they reach 95 % of the branches of ordinal/
+coverage: $(READY) ## run all tests, and check that they cover 95 % of the branches of ordinal/
 	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
-test-faults: $(READY) ## kill the pipeline at 20 moments, and see that it ends the same: half an hour
+test-faults: $(READY) ## kill the full-size pipeline 20 times, and compare its results (half an hour)
 	@$(BIN)/python -m tests.pipeline.faults
 
-test-fuzz: $(READY) ## feed 25,000 new damaged tables and parameter files to what reads them
-	@FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
-
-reliability: $(READY) ## write the tables of docs/reliability.md anew, from the cases of the tests
-	@$(BIN)/python -m tests.pipeline.bad_input
-
-tour: $(READY) ## write what the snippets of docs/tour.md print, after a `make repro`
-	@$(BIN)/python -m tests.tour
+test-fuzz: $(READY) ## read 25,000 new damaged tables and parameter files
+	@FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/pipeline/test_fuzz.py
 
 lint: $(READY) ## check style, types and imports
 	@$(BIN)/ruff check
@@ -53,7 +48,7 @@ lint: $(READY) ## check style, types and imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-audit: $(READY) ## check what is installed for known vulnerabilities, and for its licences
+audit: $(READY) ## check the installed packages for known vulnerabilities, and their licences
 	@$(BIN)/pip-licenses > /dev/null && echo 'All licences are among those of pyproject.toml.'
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements.lock
 
@@ -62,28 +57,28 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
 	  --output-file requirements.lock pyproject.toml
 
-bench: $(READY) ## measure all that docs/performance.md says of a CPU; after `make repro`
+bench: $(READY) ## measure the speed on a CPU (requires a `make repro` first)
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.prediction
 	@$(BIN)/python -m benchmarks.tokenization
 	@$(BIN)/python -m benchmarks.growth
 
-bench-gpu: $(READY) ## measure training on a GPU; after `dvc repro pretrained`
+bench-gpu: $(READY) ## measure the speed of training on a GPU (requires a `dvc repro pretrained` first)
 	@$(BIN)/python -m benchmarks.training --gpu
 
-BASE ?= main
-pr-summary: $(READY) ## tell, in Markdown, how this run differs from that of BASE (main)
-	@.ci/pr-summary $(BASE)
+export BASE ?= main
+pr-summary: $(READY) ## print in Markdown how this run differs from the run of BASE (default: main)
+	@.ci/pr-summary "$$BASE"
 
-clean-checkpoints: ## forget how far trainings came that were interrupted
+clean-checkpoints: ## remove the checkpoints of interrupted runs
 	rm -rf checkpoints
 
-clean: clean-checkpoints ## remove the environment and all that the pipeline made, but not DVC's cache
+clean: clean-checkpoints ## remove the environment and all outputs of the pipeline, but not DVC's cache
 	rm -rf $(VENV) logs data/raw data/pretrained data/split data/tokenized data/predictions models dvc_plots report.html
 
-# uv is several times as fast as pip, but knows neither pip's mirrors nor its proxies: pip is the
-# second try.
+# uv is several times faster than pip, but it ignores pip's configuration of mirrors and proxies. If
+# uv fails, pip installs the packages.
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11, 3.12 or 3.13 on PATH' >&2; exit 1; }
 	rm -rf $(VENV)
