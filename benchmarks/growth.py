@@ -1,13 +1,12 @@
-"""How the time and the memory of each stage grow with the rows: exponents, and a picture.
+"""Growth of each stage's time and memory with the number of rows.
 
-Runs the stages as DVC does, each in a process of its own, on more and more synthetic reviews, with
-the tokenizer of the default encoder and a network that is next to nothing, so that what grows is
-ours. Of the exponents, 1 is in proportion to the rows and 0 not at all; they are fitted to the
-`FITTED` largest numbers of rows. `make bench`; with more rows, and the picture written anew:
-`python -m benchmarks.growth 10000 100000 1000000`.
+Runs the stages as DVC does, each in a process of its own, on growing numbers of synthetic reviews,
+with the tokenizer of the default encoder and a tiny network, so that the measured growth is that of
+this project's code. An exponent of 1 means growth in proportion to the rows, 0 no growth. It is
+fitted to the `FITTED` largest numbers of rows.
+`make bench`, or with other numbers of rows: `python -m benchmarks.growth 10000 100000 1000000`.
 """
 
-import io
 import os
 import shutil
 import subprocess
@@ -26,9 +25,8 @@ from ordinal.common.files import read_json
 
 ROOT = Path(__file__).parent.parent
 ENCODER = Path("data/pretrained")
-PICTURE = Path("docs/growth.svg")
 STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
-LEARNING = ("train", "evaluate", "card")  # would take hours: up to `MOST_LEARNED` rows
+LEARNING = ("train", "evaluate", "card")  # only up to `MOST_LEARNED` rows: more take hours
 MOST_LEARNED = 100_000
 SIZES = (1_000, 3_000, 10_000)
 FITTED = 3
@@ -40,11 +38,11 @@ TINY = {
 }
 
 Figures = Mapping[str, Mapping[int, tuple[float, float]]]
-"""Of each stage and number of rows the seconds, and the peak memory in MB."""
+"""For each stage and number of rows, the seconds and the peak memory in MB."""
 
 
 def new_project(folder: Path, rows: int, encoder: Path) -> None:
-    """A folder in which the stages run, with some reviews and an encoder."""
+    """Make a folder in which the stages can run, with synthetic reviews and an encoder."""
     own = folder / "data/own"
     own.mkdir(parents=True)
     shutil.copy(ROOT / "data/catalog.yaml", folder / "data")
@@ -61,7 +59,7 @@ def new_project(folder: Path, rows: int, encoder: Path) -> None:
 
 
 def save_tiny_encoder(encoder: Path, folder: Path) -> None:
-    """An encoder with the tokenizer of another, and hardly a network."""
+    """Save an encoder with the tokenizer of another one and a tiny network."""
     from transformers import BertConfig, BertModel
     from transformers.utils import logging
 
@@ -74,7 +72,7 @@ def save_tiny_encoder(encoder: Path, folder: Path) -> None:
 
 
 def run_stage(folder: Path, stage: str) -> float:
-    """Seconds from the start of a stage's process to its end."""
+    """Return the seconds from the start of a stage's process to its end."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", f"stages.{stage}"]
     start = time.perf_counter()
@@ -85,13 +83,13 @@ def run_stage(folder: Path, stage: str) -> float:
 
 
 def exponent(values: Mapping[int, float]) -> float:
-    """The slope of a line fitted, in log-log, to the values of the `FITTED` largest rows."""
+    """Return the slope of a line fitted to the logarithms of the `FITTED` largest rows."""
     rows, heights = zip(*sorted(values.items())[-FITTED:], strict=True)
     return float(np.polyfit(np.log(rows), np.log(heights), 1)[0])
 
 
 def table(figures: Figures) -> str:
-    """The figures in Markdown, a row a stage."""
+    """Return a Markdown table with one row per stage."""
     lines = [
         "| stage | rows | time (s) | exponent | peak memory (MB) | exponent |",
         "|---|---|---|---|---|---|",
@@ -104,30 +102,6 @@ def table(figures: Figures) -> str:
             f"| {memory[rows]:.0f} | {exponent(memory):.2f} |"
         )
     return "\n".join(lines)
-
-
-def draw(figures: Figures) -> str:
-    """The SVG text of a picture: time and memory of each stage over the rows."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    from ordinal.reporting.charts import STYLE
-
-    with style.context(STYLE):
-        figure = Figure(figsize=(8, 3.4), layout="constrained")
-        for axes, kind, title in zip(
-            figure.subplots(1, 2), (0, 1), ("time (s)", "peak memory (MB)"), strict=True
-        ):
-            for stage, of_rows in figures.items():
-                rows = sorted(of_rows)
-                axes.loglog(rows, [of_rows[size][kind] for size in rows], "o-", ms=3, label=stage)
-            axes.set_xlabel("rows")
-            axes.set_title(title)
-            axes.spines[["right", "top"]].set_visible(False)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside right", frameon=False)
-        picture = io.StringIO()
-        figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    return picture.getvalue()
 
 
 def measure(sizes: Sequence[int], encoder: Path) -> Figures:
@@ -148,18 +122,11 @@ def measure(sizes: Sequence[int], encoder: Path) -> Figures:
     return figures
 
 
-def main(
-    sizes: Sequence[int] = SIZES, encoder: Path = ENCODER, picture: Path | None = None
-) -> None:
+def main(sizes: Sequence[int] = SIZES, encoder: Path = ENCODER) -> None:
     figures = measure(sizes, encoder)
     print(f"growth with the rows; exponents of the {FITTED} largest numbers of rows\n")
     print(table(figures))
-    if picture:
-        picture.write_text(draw(figures), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    if given := [int(rows) for rows in sys.argv[1:]]:
-        main(given, picture=PICTURE)
-    else:
-        main()
+    main([int(rows) for rows in sys.argv[1:]] or SIZES)

@@ -1,9 +1,9 @@
-"""Rows a second and peak memory of `tokenize`, from Parquet to Arrow, against bare `encode_batch`.
+"""Speed and peak memory of `tokenize`, from Parquet to Arrow, compared with a bare `encode_batch`.
 
-The bare side is given texts that are in memory already, as many at once, and keeps nothing. Both
-use all cores, and run in turns; prints the ratio of each turn, and of the medians. More reviews
-than `make bench` takes are measured once.
-`make bench`; other numbers of reviews: `python -m benchmarks.tokenization 1000000`.
+The bare side gets batches of the same size from memory, and keeps no result. Both sides use all
+cores and run in turns. Prints the ratio of each turn and of the medians. More reviews than
+`make bench` takes are measured once.
+`make bench`, or with other numbers of reviews: `python -m benchmarks.tokenization 1000000`.
 """
 
 import statistics
@@ -21,13 +21,13 @@ from ordinal.tokenization.tokenizer import load_tokenizer
 from ordinal.tokenization.tokens import ROWS_PER_CHUNK, tokenize
 
 ENCODER = Path("data/pretrained")
-LONGEST = 512  # tokens; what is longer is cut
+LONGEST = 512  # tokens; longer texts are truncated
 SIZES = (10_000, 100_000)
 REPEATS = 3
 
 
 def ours(source: Path, encoder: Path, longest: int) -> float:
-    """Seconds of `tokenize`."""
+    """Return the seconds that `tokenize` takes."""
     tokenizer = load_tokenizer(encoder, longest)
     start = time.perf_counter()
     tokenize(source, tokenizer, source.with_suffix(".arrow"))
@@ -35,7 +35,7 @@ def ours(source: Path, encoder: Path, longest: int) -> float:
 
 
 def bare(source: Path, encoder: Path, longest: int) -> float:
-    """Seconds within `encode_batch`."""
+    """Return the seconds that the calls of `encode_batch` take."""
     tokenizer = load_tokenizer(encoder, longest)
     seconds = 0.0
     for piece in pq.ParquetFile(source).iter_batches(ROWS_PER_CHUNK, columns=["text"]):
@@ -60,8 +60,8 @@ def measure(rows: int, encoder: Path, longest: int) -> None:
         size = source.with_suffix(".arrow").stat().st_size / 1e6
     our_time, their_time, memory = (statistics.median(kind) for kind in zip(*turns, strict=True))
     print(f"  {their_time / our_time:.2f} times the rows/s of a bare encode_batch, by the medians")
-    print(f"  {rows / our_time:.0f} rows/s here; {rows / their_time:.0f} there")
-    print(f"  {memory:.0f} MB of memory, for {size:.0f} MB of tokens", flush=True)
+    print(f"  {rows / our_time:.0f} rows/s; the bare encode_batch {rows / their_time:.0f} rows/s")
+    print(f"  {memory:.0f} MB of memory for {size:.0f} MB of tokens", flush=True)
 
 
 def main(sizes: Sequence[int] = SIZES, encoder: Path = ENCODER, longest: int = LONGEST) -> None:
