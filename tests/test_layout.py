@@ -1,0 +1,39 @@
+"""The limits on size that keep the code readable. Ruff checks the complexity of functions."""
+
+import ast
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+MODULES = sorted(path for folder in ("ordinal", "stages") for path in (ROOT / folder).rglob("*.py"))
+
+
+def length(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_ordinal_has_packages_and_at_most_three_modules() -> None:
+    names = {path.name for path in (ROOT / "ordinal").iterdir()} - {"__pycache__", "py.typed"}
+    files = {name for name in names if (ROOT / "ordinal" / name).is_file()}
+    assert len(files) <= 3, files
+    assert all((ROOT / "ordinal" / name / "__init__.py").is_file() for name in names - files)
+
+
+def test_dvc_yaml_has_at_most_220_lines() -> None:
+    assert length(ROOT / "dvc.yaml") <= 220
+
+
+def test_a_module_has_at_most_300_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): length(path) for path in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
+
+
+def test_a_function_has_at_most_50_lines() -> None:
+    """From `def` to the last line, with the docstring and without decorators."""
+    lengths = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node.end_lineno - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
