@@ -1,6 +1,6 @@
-"""Any bytes as a table, as params.yaml or as the catalog: taken, or a UserError says why not.
+"""Random bytes as a table, params.yaml or the catalog: accepted, or refused with a UserError.
 
-`make test` draws a few hundred examples, `make test-fuzz` thousands, new ones each time.
+`make test` draws the same few hundred examples each time, `make test-fuzz` thousands of new ones.
 """
 
 import gzip
@@ -31,9 +31,9 @@ fuzz = settings(
     derandomize=not EXAMPLES,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-LONGEST = 2000  # characters of a sentence, however long what it complains of
+LONGEST = 2000  # characters of an error message, even if the bad value is longer
 
-SPITEFUL = [
+TROUBLE = [
     *(b'"', b'""', b",", b",,", b"\n", b"\n\n", b"\r", b"\r\n", b"\t", b"\0", b"\x1a", b"\x1b[31m"),
     *(b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\x80", b"\xe2\x80\xa8"),
     *(b"nan", b"NaN", b"inf", b"1e999", b"-0", b"4.5", b"1_0", b"9" * 400, b"9" * 5000, b"0x1"),
@@ -59,8 +59,8 @@ SPITEFUL = [
 
 
 def mutated(good: bytes) -> st.SearchStrategy[bytes]:
-    """Bytes in which a few pieces, of up to 20 bytes, are replaced by others."""
-    pieces = st.one_of(st.sampled_from(SPITEFUL), st.binary(max_size=6))
+    """Replace a few pieces of up to 20 bytes with others."""
+    pieces = st.one_of(st.sampled_from(TROUBLE), st.binary(max_size=6))
     places = st.integers(0, len(good))
     edit = st.tuples(places, st.integers(0, 20), pieces)
 
@@ -74,8 +74,8 @@ def mutated(good: bytes) -> st.SearchStrategy[bytes]:
 
 
 @contextmanager
-def taken_or_explained() -> Iterator[None]:
-    """Let a UserError pass that is short enough to be read, and nothing else."""
+def accepted_or_refused() -> Iterator[None]:
+    """Allow a UserError that is short enough to read, and no other error."""
     try:
         yield
     except UserError as error:
@@ -106,10 +106,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path, content: bytes) -> None:
-    """Read a table as the download stage does; what it takes has to be clean."""
+    """Read a table as the download stage does, and check what it accepts."""
     path.write_bytes(content)
     out = path.with_name("out.parquet")
-    with taken_or_explained():
+    with accepted_or_refused():
         labels = infer_labels(path, "stars")
         facts = write_reviews(
             read_table(path, ["review", "stars"], path.name), labels, out, path.name
@@ -121,7 +121,7 @@ def read(path: Path, content: bytes) -> None:
         json.dumps(facts)
 
 
-def test_the_unchanged_tables_are_taken(folder: Path) -> None:
+def test_the_undamaged_tables_are_accepted(folder: Path) -> None:
     for name, content in {
         "r.csv": CSV,
         "r.jsonl": LINES,
@@ -157,7 +157,7 @@ def test_any_bytes_as_another_kind(folder: Path, name: str, content: bytes) -> N
 
 
 def yaml_values() -> st.SearchStrategy[object]:
-    """What YAML can hold: odd numbers, dates, lists and tables of them."""
+    """Values that YAML can contain: odd numbers, dates, lists and mappings."""
     plain = st.one_of(
         st.none(),
         st.booleans(),
@@ -179,7 +179,7 @@ def yaml_values() -> st.SearchStrategy[object]:
 
 
 def changed(good: bytes) -> st.SearchStrategy[bytes]:
-    """A YAML file in which a few values, however deep they stand, are others."""
+    """Replace a few values of a YAML file, at any depth."""
     content = yaml.safe_load(good)
     paths = [path for path in _paths(content) if path]
     changes = st.lists(st.tuples(st.sampled_from(paths), yaml_values()), min_size=1, max_size=3)
@@ -211,13 +211,13 @@ CATALOG = (ROOT / "data/catalog.yaml").read_bytes()
 def read_params(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     for section in SECTIONS.values():
-        with taken_or_explained():
+        with accepted_or_refused():
             assert isinstance(section.load(path), section)
 
 
 def read_catalog(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with taken_or_explained():
+    with accepted_or_refused():
         assert isinstance(load_catalog(path), Catalog)
 
 
@@ -243,10 +243,10 @@ def test_any_bytes_as_catalog(folder: Path, content: bytes) -> None:
     ],
     ids=["csv", "jsonl", "params", "catalog"],
 )
-def test_each_spiteful_piece_alone_and_in_many_places(
+def test_each_troublesome_piece_alone_and_at_many_positions(
     folder: Path, name: str, reader: Callable[[Path, bytes], None], good: bytes
 ) -> None:
-    for piece in SPITEFUL:
+    for piece in TROUBLE:
         reader(folder / name, piece)
         for place in range(0, len(good) + 1, max(1, len(good) // 3)):
             reader(folder / name, good[:place] + piece + good[place:])
