@@ -143,7 +143,7 @@ def _stream(
                     )
     if is_html(path):
         raise SourceError(
-            "an HTML page instead of a file", "open the URL in a browser: it may ask for a login"
+            "an HTML page instead of a file", "see in a browser whether the URL asks for a login"
         )
 
 

@@ -53,7 +53,7 @@ LOOP = Answer(302, headers={"Location": "/file"})
         (Answer(body=b"reviews", sends=3), 3, "connection lost", LATER),
         (Answer(body=b"reviews", sends=3, then_waits=True), 3, "time-out: no answer", LATER),
         (Answer(body=b"reviews" * 20, drips=True), 3, "time-out: slower than 1000 bytes", LATER),
-        (PAGE, 1, "an HTML page instead of a file", "open the URL in a browser"),
+        (PAGE, 1, "an HTML page instead of a file", "see in a browser"),
         (NOWHERE, 1, "redirect to nowhere: No host specified", "check the URL"),
         (LOOP, 31, "redirect to nowhere: Exceeded 30 redirects", "check the URL"),
     ],
