@@ -63,11 +63,11 @@ def report_user_errors(then: str = CONTINUE) -> Iterator[None]:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # for locales that lack a character
         sys.stdout.reconfigure(errors="backslashreplace")
-    handlers = {number: signal.signal(number, _stop) for number in STOPPED}
     try:
-        yield
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        with _signals_stop():
+            yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
@@ -81,6 +81,14 @@ def report_user_errors(then: str = CONTINUE) -> Iterator[None]:
             raise
         print(f"error: {_printable(sentence)}", file=sys.stderr)
         sys.exit(1)
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """Exit with the status in `STOPPED` on Ctrl-C and SIGTERM."""
+    handlers = {number: signal.signal(number, _stop) for number in STOPPED}
+    try:
+        yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
