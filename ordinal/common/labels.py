@@ -2,36 +2,50 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
+from decimal import Decimal
+from functools import lru_cache
 
 FORMULA_START = re.compile(r"[=+\-@\t\r]")
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# Python's `int` and `float` also read "18_24", "1e1", "nan", "inf" and digits of other scripts.
+# Neither pattern has two ways to match the same digits, which would take quadratic time.
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
+WHOLE_NUMBER = re.compile(r"([+-]?)0*([0-9]|[1-9][0-9]*)(\.0*)?")
 LISTED = 10  # labels that a sentence names
 
 
 def label_key(value: object) -> str:
-    """Return one spelling for a label, however its file writes it: 4, 4.0 and " 4" are the same."""
-    text = str(value).strip()
-    try:
-        number = float(text)
-    except ValueError:
+    """Return one spelling for a label, however its file writes it.
+
+    4, 4.0, "04" and " 4.0" are the same label, and so are the composed and the decomposed form of
+    "élevé" in Unicode. Only digits with an optional sign and decimal point are a number.
+    """
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        return _text_key(f"{Decimal(str(value)):f}")  # without an exponent
+    return _text_key(str(value))
+
+
+@lru_cache(1 << 12)
+def _text_key(text: str) -> str:
+    text = unicodedata.normalize("NFC", text).strip()
+    whole = WHOLE_NUMBER.fullmatch(text)
+    if not whole:
         return text
-    return str(int(number)) if number.is_integer() else text
+    sign, digits, _ = whole.groups()
+    return f"-{digits}" if sign == "-" and digits != "0" else digits
 
 
 def number_of(key: str) -> float | None:
     """Return the finite number that a label is, or None."""
-    try:
-        number = float(key)
-    except ValueError:
-        return None
+    number = float(key) if NUMBER.fullmatch(key) else math.nan
     return number if math.isfinite(number) else None
 
 
 def as_label(key: str) -> int | str:
     """Return a label as the catalog lists it: whole numbers as numbers."""
-    number = number_of(key)
-    return int(key) if number is not None and number.is_integer() else key
+    return int(key) if WHOLE_NUMBER.fullmatch(key) and number_of(key) is not None else key
 
 
 def list_labels(labels: Sequence[int | str]) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.labels import label_key, list_labels
+from ordinal.common.labels import as_label, label_key, list_labels
 from ordinal.data.rows import (
     is_blank,
     is_blank_row,
@@ -50,14 +50,14 @@ def infer_labels(path: Path, column: str) -> list[int]:
 
 
 def _whole_number(cell: object, row: str) -> int:
-    try:
-        return int(label_key(cell))
-    except ValueError:
-        raise UserError(
-            f"{row}: label {quoted(cell)} is not a whole number, so the order of the labels is "
-            "unknown: list them from lowest to highest in an entry of data/catalog.yaml, which "
-            "`ordinal new-data` writes"
-        ) from None
+    label = as_label(label_key(cell))
+    if isinstance(label, int):
+        return label
+    raise UserError(
+        f"{row}: label {quoted(cell)} is not a whole number, so the order of the labels is "
+        "unknown: list them from lowest to highest in an entry of data/catalog.yaml, which "
+        "`ordinal new-data` writes"
+    )
 
 
 def write_reviews(

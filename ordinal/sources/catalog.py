@@ -1,9 +1,11 @@
 """The catalog: data sets and encoders, their sources and checksums."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,6 +25,7 @@ from ordinal.common.validation import describe
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+INTEGER = "tag:yaml.org,2002:int"
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|git-blob:[0-9a-f]{40})$")]
 
 
@@ -111,13 +114,29 @@ class Catalog(BaseModel):
     encoders: dict[str, Encoder]
 
 
+class _PlainNumbers(yaml.SafeLoader):
+    """Reads 18_24, 010, 0x1F and 1:30 as text; in PyYAML they are the numbers 1824, 8, 31 and 90.
+
+    The labels of a file are numbers by the same rule, see `ordinal.common.labels`.
+    """
+
+
+_PlainNumbers.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != INTEGER]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainNumbers.add_implicit_resolver(
+    INTEGER, re.compile(r"[+-]?(0|[1-9][0-9]*)$"), list("+-0123456789")
+)
+
+
 def load_catalog(path: Path) -> Catalog:
     """Read and validate a catalog file.
 
     Raises:
         UserError: it is missing, is not YAML, or has an invalid entry.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, _PlainNumbers)
     try:
         return Catalog.model_validate(content)
     except ValidationError as error:

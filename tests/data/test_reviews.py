@@ -152,3 +152,13 @@ def test_whole_numbers_are_labels_in_their_order_and_words_must_be_listed(tmp_pa
     path.write_text('{"stars": 3}\n{"stars": 3}')
     with pytest.raises(UserError, match="at least 2 are needed"):
         infer_labels(path, "stars")
+
+
+def test_labels_with_underscores_are_words_and_so_must_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("review,stars\na,18_24\nb,25_34\n")
+    with pytest.raises(UserError, match="label '18_24' is not a whole number"):
+        infer_labels(path, "stars")
+    convert(path, tmp_path / "out.parquet", ["18_24", "25_34"])
+    with pytest.raises(UserError, match="'18_24' is not a known label; known are 1824, 2534"):
+        convert(path, tmp_path / "out.parquet", [1824, 2534])

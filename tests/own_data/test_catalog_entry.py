@@ -111,6 +111,29 @@ def test_a_catalog_that_can_not_take_the_entry_is_left_alone(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        ("[18_24, 25_34]", ["18_24", "25_34"]),
+        ("[010, 0x1F, 1:30]", ["010", "0x1F", "1:30"]),
+        ("[1e1, ١, -]", ["1e1", "١", "-"]),
+        ("[-1, 0, +1]", [-1, 0, 1]),
+    ],
+)
+def test_a_number_in_the_catalog_is_digits_with_a_sign(
+    written: str, labels: list[int | str], tmp_path: Path
+) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(
+        f"data:\n  a: {{sources: [builtin], text: t, label: l, labels: {written}, licence: MIT, "
+        "origin: x}\nencoders: {}\n"
+    )
+    assert load_catalog(path).data["a"].labels == labels
+    labels_of = ENTRY.model_copy(update={"labels": labels})
+    add_entry(path, "mine", labels_of)
+    assert load_catalog(path).data["mine"] == labels_of
+
+
 @settings(max_examples=50)
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1))
 def test_any_files_name_gives_one_that_survives_dvcs_command_line(

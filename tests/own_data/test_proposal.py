@@ -1,6 +1,7 @@
 """Proposed catalog entries, and the warnings next to them."""
 
-import math
+import re
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,15 @@ ODD = [
     "1.5",
     "-3",
     "1e3",
+    "1000",
+    "18_24",
+    "1824",
+    "inf",
+    "nan",
+    "١",
+    "e\u0301",
+    ".5",
+    "5.",
     "2024-01-01",
     "a: b",
     "# x",
@@ -49,10 +59,9 @@ label_names = st.one_of(
 
 def plain(name: str) -> object:
     """What two labels may not share."""
-    try:
-        return float(name) if math.isfinite(float(name)) else name.casefold()
-    except ValueError:
-        return " ".join(name.casefold().split())
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", name, re.ASCII):
+        return float(name)
+    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
 
 
 @settings(max_examples=50)
