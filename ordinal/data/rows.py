@@ -7,6 +7,13 @@ from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import label_key, list_labels
 
 MAX_CLASSES = 1000  # a column with more different values is hardly a column of labels
+# fmt: off
+MISSING = frozenset({
+    "-", "--", "---", "–", "—", "?", ".", "n/a", "#n/a", "na", "n.a.", "nan", "<na>", "null",
+    "none", "nil", "\\n", "missing", "unknown",
+})
+# fmt: on
+"""Spellings of a missing label, in lower case. Texts may be any of them."""
 
 
 def is_blank(cell: object) -> bool:
@@ -14,6 +21,11 @@ def is_blank(cell: object) -> bool:
     if isinstance(cell, str):
         return not cell.strip()
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def is_spelled_missing(label: str) -> bool:
+    """Return whether a label is one of the usual spellings of "there is none", such as N/A."""
+    return label.casefold() in MISSING
 
 
 def is_blank_row(text: object, label: object) -> bool:

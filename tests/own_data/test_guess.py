@@ -63,7 +63,7 @@ def test_a_text_that_is_shorter_than_the_named_labels_is_found_all_the_same(tmp_
 
 
 def test_a_column_of_lists_is_neither_text_nor_label(tmp_path: Path) -> None:
-    rows = [{"class": [n % 2], "body": f"text {n}", "stars": n % 3} for n in range(9)]
+    rows = [{"class": [n % 2, 1], "body": f"text {n}", "stars": n % 3} for n in range(9)]
     pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
     facts = inspect(tmp_path / "t.parquet")
     assert (facts.text, facts.label, facts.alternatives) == ("body", "stars", ())
@@ -80,7 +80,7 @@ def test_a_column_whose_values_hardly_repeat_is_no_label(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("", {}, "can't be read as csv: it is empty"),
+        ("", {}, "can't be read: it is empty"),
         ("body,stars\n", {}, "no column holds text: name one with --text"),
         ("body,stars\n", {"text": "body", "label": "stars"}, "no row has both a text"),
         ("a,b\nx,1\nyy,2\n", {"label": "b"}, None),

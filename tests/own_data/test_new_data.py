@@ -112,7 +112,7 @@ def test_a_file_in_a_folder_of_data_own_is_named_with_its_folder(folder: Path) -
         (("nowhere.csv",), "nowhere.csv: No such file or directory"),
         (("data/own/tickets.csv", "--labels", "low,high"), "also has 'medium' (40 rows)"),
         (("data/own/tickets.csv", "--name", "demo"), "already has 'demo'"),
-        (("data/own/tickets.xlsx",), "unknown kind of file"),
+        (("data/own",), "data/own is a folder: name a file in it, such as data/own/tickets.csv"),
     ],
 )
 def test_a_mistake_gets_one_clear_sentence_and_nothing_is_written(

@@ -1,0 +1,241 @@
+"""Find out how the lines of a table are separated and quoted, from its first lines.
+
+Every separator is tried with every way of quoting. A way fits if it reads the sample without an
+error, and if each row has as many cells as the header.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ordinal.common.errors import UserError
+from ordinal.common.formats import SEPARATOR_NAMES, Quoting, advice, name_of_separator
+from ordinal.data.delimited import Lines, dialect, line_end, shown, wrong_escape
+from ordinal.data.headers import name_key, titles_before, width_of
+from ordinal.data.rows import is_blank
+
+USUAL = {"csv": ",", "tsv": "\t", "tab": "\t", "txt": "\t"}
+"""Separators by the ending of the file's name, for tables that several fit, or none."""
+EXCEL_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
+ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\[",;\t|]')
+MOST = 0.9  # share of the rows; some may lack their last cells
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first lines of a text."""
+
+    lines: list[str]
+    is_whole: bool
+    """Whether these are all lines."""
+    end: str
+    """The line end."""
+
+    @classmethod
+    def of(cls, text: str, is_whole: bool) -> "Sample":
+        """Split a text into lines, without the last one if the text is cut within it."""
+        end = line_end(text)
+        *whole, last = text.split(end)
+        lines = [f"{line}{end}" for line in whole]
+        if last and (is_whole or not lines):
+            lines.append(last)
+        return cls(lines, is_whole, end)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a sample."""
+
+    separator: str
+    quoting: Quoting
+    rows: list[list[str]]
+    """From the header on."""
+    skip: int
+    """Lines before the header."""
+    is_broken: bool
+    """Whether the parser failed before the end."""
+    rival: Quoting | None = None
+    """Another way of quoting that fits, and gives other texts."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return len(self.rows[0]) if self.rows else 0
+
+    @property
+    def fitting(self) -> float:
+        """Share of the rows that are as wide as the header; 0 if one is wider."""
+        widths = [len(row) for row in self.rows if not all(map(is_blank, row))]
+        if not widths or max(widths) > self.width:
+            return 0.0
+        return widths.count(self.width) / len(widths)
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing speaks against this reading."""
+        return not self.is_broken and self.fitting == 1
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool]:
+        """Greater for the better of two readings with different separators."""
+        return (self.width > 1, self.skip == 0 and self.fitting > 0.5, self.fits)
+
+
+def choose_reading(
+    sample: Sample, fixed: dict[str, Any], name: str, columns: Sequence[str] | None, source: str
+) -> Reading:
+    """Return the way to read a sample.
+
+    Args:
+        sample: The first lines of the file.
+        fixed: The fields of the format that are known.
+        name: The name of the uncompressed file, whose ending decides if several separators fit.
+        columns: Columns that will be read, or None.
+        source: The name of the file, for error messages.
+
+    Raises:
+        UserError: several ways fit.
+    """
+    before, separator = _excel_line(sample, fixed)
+    separators = [separator] if separator else list(SEPARATOR_NAMES.values())
+    readings = [
+        _choose_quoting(_Attempt(sample, before, separator, fixed, columns))
+        for separator in separators
+    ]
+    reading = _choose_separator(readings, USUAL.get(name.rpartition(".")[2]), columns, source)
+    if reading.rival:
+        raise UserError(
+            f"{source}: it is not clear whether backslashes escape quotation marks: if they do, "
+            f"{advice('quoting', 'backslash')}; if not, {advice('quoting', reading.quoting)}"
+        )
+    return reading
+
+
+def _excel_line(sample: Sample, fixed: dict[str, Any]) -> tuple[int, str | None]:
+    """Return the number of lines up to one such as `sep=;`, and the separator, if it is known."""
+    separator: str | None = fixed.get("separator")
+    if "skip" in fixed:
+        return fixed["skip"], separator
+    for number, line in enumerate(sample.lines, 1):
+        if found := EXCEL_LINE.fullmatch(line):
+            return number, separator or found[1]
+        if line.strip():
+            break
+    return 0, separator
+
+
+def _choose_separator(
+    readings: Sequence[Reading], usual: str | None, columns: Sequence[str] | None, source: str
+) -> Reading:
+    best = max(reading.rank for reading in readings)
+    choices = [reading for reading in readings if reading.rank == best]
+    if choices[0].width < 2:
+        return next((one for one in choices if one.separator == (usual or ",")), choices[0])
+    wanted = set(map(name_key, columns or ()))
+    choices = [one for one in choices if wanted <= set(map(name_key, one.rows[0]))] or choices
+    choices = [one for one in choices if one.separator == usual] or choices
+    if len(choices) > 1 and choices[0].fits:
+        names = [name_of_separator(reading.separator) for reading in choices]
+        raise UserError(
+            f"{source}: it is not clear whether its columns are separated by {' or '.join(names)}: "
+            f"{advice('separator', names[0])}, or another"
+        )
+    return max(choices, key=lambda reading: reading.fitting)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A sample, what is known of its format, and a separator to try."""
+
+    sample: Sample
+    before: int
+    """Lines that are not part of the table."""
+    separator: str
+    fixed: dict[str, Any]
+    columns: Sequence[str] | None
+
+    def read(self, quoting: Quoting) -> Reading:
+        lines = Lines(self.sample.lines[self.before :], self.sample.end)
+        rows: list[list[str]] = []
+        ends: list[int] = []
+        is_broken = quoting == "backslash" and any(
+            wrong_escape(line, self.separator) for line in self.sample.lines if "\\" in line
+        )
+        try:
+            for row in csv.reader(iter(lines), **dialect(self.separator, quoting)):
+                rows.append(shown(row) if lines.hides else row)
+                ends.append(lines.number)
+        except csv.Error as error:
+            # The sample may end within a quoted text, but then most of it has been read.
+            is_cut = not self.sample.is_whole and "end of data" in str(error)
+            is_broken = not (is_cut and ends and ends[-1] > lines.number / 2)
+        titles = 0
+        if "skip" not in self.fixed:
+            titles = titles_before(rows, width_of(rows), self.columns)
+        skip = self.before + (ends[titles - 1] if titles else 0)
+        return Reading(self.separator, quoting, rows[titles:], skip, is_broken)
+
+
+def _choose_quoting(attempt: _Attempt) -> Reading:
+    if "quoting" in attempt.fixed:
+        return attempt.read(attempt.fixed["quoting"])
+    standard = attempt.read("standard")
+    text = "".join(attempt.sample.lines)
+    if "\\" in text and ESCAPE.search(text):
+        backslash = attempt.read("backslash")
+        if backslash.fits and backslash.rows != standard.rows:
+            return _with_backslashes(attempt, standard, backslash)
+    if '"' not in text:
+        return standard
+    literal = attempt.read("none")
+    if not literal.fits:
+        return standard
+    if standard.is_broken or standard.fitting < MOST:
+        return standard if _are_mostly_wrapped(literal) else literal
+    # Tables that are separated by tabs are often written without quoting.
+    is_literal = attempt.separator == "\t" and not _needs_marks(literal)
+    return literal if is_literal else standard
+
+
+def _with_backslashes(attempt: _Attempt, standard: Reading, backslash: Reading) -> Reading:
+    """Choose between backslashes as escapes and as text."""
+    if standard.fits:
+        return replace(standard, rival="backslash")
+    separator = re.escape(attempt.separator)
+    in_marks = re.compile(rf'(?:^|{separator})"(?:[^"\\]|\\.)*\\"')
+    if any(map(in_marks.search, attempt.sample.lines)):
+        return backslash
+    literal = attempt.read("none")
+    return replace(literal, rival="backslash") if literal.fits else backslash
+
+
+def _cells_with_marks(reading: Reading) -> list[tuple[int, str]]:
+    """Return the cells that contain a quotation mark, with the numbers of their columns."""
+    cells = (cell for row in reading.rows for cell in enumerate(row))
+    return [(column, cell.strip()) for column, cell in cells if '"' in cell]
+
+
+def _is_wrapped(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"'
+
+
+def _are_mostly_wrapped(literal: Reading) -> bool:
+    """Whether most cells with a quotation mark begin and end with one, so that they are quoted."""
+    wrapped = [_is_wrapped(cell) for _, cell in _cells_with_marks(literal)]
+    return sum(wrapped) > len(wrapped) / 2
+
+
+def _needs_marks(literal: Reading) -> bool:
+    """Whether the marks around cells serve as quoting: they double others, or fill a column."""
+    cells = _cells_with_marks(literal)
+    if any('""' in cell[1:-1] for _, cell in cells if _is_wrapped(cell)):
+        return True
+    columns = {column for column, _ in cells}
+    wrapped = {
+        column
+        for column in columns
+        if all(_is_wrapped(row[column]) for row in literal.rows[1:] if not is_blank(row[column]))
+    }
+    return bool(columns) and len(literal.rows) > 2 and wrapped == columns
