@@ -1,8 +1,10 @@
 """Get the reviews from a source of the catalog or a local file, and validate them."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -11,6 +13,7 @@ from ordinal.common.files import atomic_folder, sha256, write_json
 from ordinal.common.params import Data
 from ordinal.common.paths import CATALOG, FACTS, OWN_DATA, RAW, REVIEWS
 from ordinal.data.demo import demo_reviews
+from ordinal.data.detection import detect, refuse_folder
 from ordinal.data.reviews import infer_labels, write_reviews
 from ordinal.data.tables import read_table
 from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
@@ -20,18 +23,28 @@ from ordinal.sources.download import fetch_data
 def main() -> None:
     params = Data.load()
     entry = find_entry(params)
-    facts: dict[str, object] = {"name": Path(params.name).name, "synthetic": entry.synthetic}
+    facts: dict[str, Any] = {"name": Path(params.name).name, "synthetic": entry.synthetic}
+    repairs: Counter[str] = Counter()
     with atomic_folder(RAW) as out, tempfile.TemporaryDirectory(dir=out) as temporary:
         if entry.sources == [BUILTIN]:
-            pieces = demo_table(entry)
+            chunks = demo_table(entry)
         else:
             path = fetch_data(params.name, entry, Path(temporary))
-            facts["sha256"] = sha256(path)
-            pieces = read_table(path, [entry.text, entry.label], params.name)
-        counts = write_reviews(pieces, entry.labels, out / REVIEWS.name, params.name)
+            columns = [entry.text, entry.label]
+            found = detect(path, params.name, entry.format, columns)
+            print(f"download: format of {params.name}: {found.describe()}")
+            facts |= {"sha256": sha256(path), "format": found.fields()}
+            chunks = read_table(path, columns, params.name, entry.format, repairs)
+        counts = write_reviews(
+            chunks, entry.labels, out / REVIEWS.name, params.name, params.missing
+        )
         facts |= {"licence": entry.licence, "origin": entry.origin}
         facts["labels"] = [str(label) for label in entry.labels]
+        if "format" in facts:
+            facts["repairs"] = dict(repairs)
         write_json(out / FACTS.name, facts | counts)
+    for repair, number in repairs.items():
+        print(f"download: {repair}: {number}")
     print(f"download: {counts['rows']} reviews of {params.name}, dropped: {counts['dropped']}")
     print(f"download: rows per label: {counts['rows_per_label']}")
 
@@ -42,6 +55,7 @@ def find_entry(params: Data) -> DataSet:
     if params.name in catalog.data:
         return catalog.data[params.name]
     path = Path(params.name)
+    refuse_folder(path, f"data.name: {path}")
     if not path.is_file():
         raise unknown_name("data.name", params.name, list(catalog.data))
     if params.text is None or params.label is None:

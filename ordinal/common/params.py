@@ -16,6 +16,7 @@ from ordinal.common.types import (
     ClassWeights,
     Decoding,
     LossName,
+    Missing,
     Precision,
     Schedule,
     SplitMethod,
@@ -79,6 +80,14 @@ class Data(Section):
     """Text column, if `name` is a path."""
     label: str | None = None
     """Label column, if `name` is a path."""
+    missing: Missing = "refuse"
+    """Rows with a text but no label, or a label but no text: an error, or dropped and counted."""
+
+    @field_validator("text", "label", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, column: Any) -> Any:
+        """The columns of a table without a header are named by number."""
+        return str(column) if isinstance(column, int) else column
 
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:

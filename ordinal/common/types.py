@@ -23,3 +23,5 @@ Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
 SplitMethod = Literal["shuffle", "hash"]
+Missing = Literal["refuse", "drop"]
+"""What happens to rows with a text but no label, or a label but no text."""

@@ -108,7 +108,7 @@ def refuse_folder(path: Path, name: str) -> None:
     """
     if path.is_dir():
         files = sorted(file.name for file in path.iterdir() if file.is_file())
-        example = f", such as {Path(name) / files[0]}" if files else ""
+        example = f", such as {path / files[0]}" if files else ""
         raise UserError(f"{name} is a folder: name a file in it{example}")
 
 

@@ -11,13 +11,18 @@ import pyarrow.parquet as pq
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, list_labels
+from ordinal.common.types import Missing
 from ordinal.data.rows import (
-    is_blank,
-    is_blank_row,
+    BLANK,
+    NO_LABEL,
+    NO_TEXT,
     label_problem,
+    lacks_label,
     refuse_many_classes,
     row_of,
     text_problem,
+    what_is_missing,
+    wrong_type,
 )
 from ordinal.data.tables import read_table
 
@@ -36,7 +41,7 @@ def infer_labels(path: Path, column: str) -> list[int]:
     rows = 0
     for chunk in read_table(path, [column], source):
         for number, cell in enumerate(chunk[column], rows + 1):
-            if not is_blank(cell):
+            if not lacks_label(cell):
                 labels.add(_whole_number(cell, row_of(source, number)))
         rows += len(chunk)
         advice = "set data.label to the column of the labels"
@@ -50,6 +55,8 @@ def infer_labels(path: Path, column: str) -> list[int]:
 
 
 def _whole_number(cell: object, row: str) -> int:
+    if wrong := wrong_type(cell):
+        raise UserError(f"{row}: the label holds {wrong}")
     label = as_label(label_key(cell))
     if isinstance(label, int):
         return label
@@ -61,12 +68,17 @@ def _whole_number(cell: object, row: str) -> int:
 
 
 def write_reviews(
-    chunks: Iterable[pd.DataFrame], labels: Sequence[int | str], path: Path, source: str
+    chunks: Iterable[pd.DataFrame],
+    labels: Sequence[int | str],
+    path: Path,
+    source: str,
+    missing: Missing = "refuse",
 ) -> dict[str, Any]:
     """Write reviews as Parquet: `text` (not empty) and `label` (0 … K−1, the order of `labels`).
 
     The first column of each chunk is the text, the second the label. Rows with neither are dropped
-    and counted. No other rows are dropped.
+    and counted, and so are rows with only one of them if `missing` is "drop". No other rows are
+    dropped.
 
     Returns:
         The number of rows, of rows per label, and of dropped rows, for data/raw/facts.json.
@@ -76,37 +88,48 @@ def write_reviews(
             one of `labels` has no row.
     """
     classes = {label_key(label): index for index, label in enumerate(labels)}
+    may_drop = (BLANK, NO_LABEL, NO_TEXT) if missing == "drop" else (BLANK,)
+    dropped = dict.fromkeys(may_drop, 0)
     counts: Counter[int] = Counter()
     rows = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for chunk in chunks:
-            table = _checked(chunk, classes, source, rows)
+            table = _checked(chunk, classes, source, rows, dropped)
             writer.write_table(table)
             counts.update(table["label"].to_pylist())
             rows += len(chunk)
     if not counts:
         raise UserError(f"{source} has no row with a text and a label")
-    if missing := [label for index, label in enumerate(labels) if not counts[index]]:
+    if absent := [label for index, label in enumerate(labels) if not counts[index]]:
         raise UserError(
-            f"{source}: no row has the label {list_labels(missing)}: add rows with it, or remove "
+            f"{source}: no row has the label {list_labels(absent)}: add rows with it, or remove "
             "it from the labels in data/catalog.yaml"
         )
     return {
         "rows": counts.total(),
         "rows_per_label": {str(label): counts[index] for index, label in enumerate(labels)},
-        "dropped": {"blank rows": rows - counts.total()},
+        "dropped": dropped,
     }
 
 
 def _checked(
-    chunk: pd.DataFrame, classes: Mapping[str, int], source: str, rows_before: int
+    chunk: pd.DataFrame,
+    classes: Mapping[str, int],
+    source: str,
+    rows_before: int,
+    dropped: dict[str, int],
 ) -> pa.Table:
-    """Return the rows of a chunk that are not blank, with the columns of `SCHEMA`."""
+    """Return the rows of a chunk with the columns of `SCHEMA`; count the others in `dropped`.
+
+    Rows that lack something may be dropped if `dropped` has a number for it.
+    """
     text_column, label_column = chunk.columns
     texts, indices = [], []
     cells = chunk.itertuples(index=False, name=None)
     for number, (text, label) in enumerate(cells, rows_before + 1):
-        if is_blank_row(text, label):
+        lack = what_is_missing(text, label, classes)
+        if lack in dropped:
+            dropped[lack] += 1
             continue
         if problem := text_problem(text):
             raise UserError(f"{row_of(source, number)}: column {quoted(text_column)} {problem}")

@@ -1,11 +1,16 @@
 """Rules for the rows of a table of labelled reviews, shared by everything that reads one."""
 
-import math
-from collections.abc import Collection
+import reprlib
+from collections.abc import Collection, Sized
+from datetime import date, datetime, time
+from decimal import Decimal
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import label_key, list_labels
 
+BLANK = "blank rows"
+NO_LABEL = "rows without a label"
+NO_TEXT = "rows without a text"
 MAX_CLASSES = 1000  # a column with more different values is hardly a column of labels
 # fmt: off
 MISSING = frozenset({
@@ -17,31 +22,59 @@ MISSING = frozenset({
 
 
 def is_blank(cell: object) -> bool:
-    """Return whether a cell is missing, NaN, or only white space."""
+    """Return whether a cell is empty, NaN, or only white space."""
     if isinstance(cell, str):
         return not cell.strip()
-    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+    # Only NaN, of any of these types, differs from itself.
+    return cell is None or (isinstance(cell, float | Decimal | datetime) and bool(cell != cell))
 
 
-def is_spelled_missing(label: str) -> bool:
-    """Return whether a label is one of the usual spellings of "there is none", such as N/A."""
-    return label.casefold() in MISSING
+def is_spelled_missing(label: str, known: Collection[str] = ()) -> bool:
+    """Return whether a label is one of the usual spellings of "there is none", such as N/A.
+
+    It is not if the label is `known`. Nor is a label of signs next to other labels of signs.
+    """
+    if label.casefold() not in MISSING or label in known:
+        return False
+    return not (_is_of_signs(label) and any(map(_is_of_signs, known)))
 
 
-def is_blank_row(text: object, label: object) -> bool:
-    """Return whether a row has neither a text nor a label."""
-    return is_blank(text) and is_blank(label)
+def _is_of_signs(label: str) -> bool:
+    return not label.strip("+-–—")
 
 
-def is_incomplete(text: object, label: object) -> bool:
-    """Return whether the text, the label or both are missing."""
-    return is_blank(text) or is_blank(label) or not isinstance(text, str)
+def lacks_label(cell: object, known: Collection[str] = ()) -> bool:
+    """Return whether a label is blank, or spelled as missing."""
+    return is_blank(cell) or (isinstance(cell, str) and is_spelled_missing(label_key(cell), known))
+
+
+def what_is_missing(text: object, label: object, known: Collection[str] = ()) -> str | None:
+    """Return how a row is counted that lacks its text, its label or both, or None."""
+    if lacks_label(label, known):
+        return BLANK if is_blank(text) else NO_LABEL
+    return NO_TEXT if is_blank(text) else None
+
+
+def wrong_type(cell: object) -> str | None:
+    """Return what a cell that is neither text, number nor truth value holds, and what to do."""
+    if isinstance(cell, bytes):
+        return "bytes: decode the column, for example with .str.decode('utf-8') of pandas"
+    if isinstance(cell, dict):
+        return "an object: move its values to columns of their own"
+    if isinstance(cell, date | time):
+        return "a date or time: choose another column, or write it as text"
+    if not isinstance(cell, str) and isinstance(cell, Sized):
+        return f"a list of {len(cell)} values: keep one value per row"
+    return None
 
 
 def unreadable(cell: object) -> str | None:
     """Return why a cell is not usable text, or None."""
-    if is_blank(cell) or not isinstance(cell, str):
+    if is_blank(cell):
         return "has no text: fill or remove it"
+    if not isinstance(cell, str):
+        no_text = f"{reprlib.repr(cell)}, which is not text: convert the column to text"
+        return f"holds {wrong_type(cell) or no_text}"
     try:
         cell.encode()
     except UnicodeEncodeError:
@@ -62,8 +95,11 @@ def text_problem(cell: object) -> str | None:
 
 def label_problem(cell: object, known: Collection[str]) -> str | None:
     """Return why a cell is none of the labels whose keys are `known`, or None."""
-    if is_blank(cell):
-        problem = "the label is empty"
+    if lacks_label(cell, known):
+        spelled = "" if is_blank(cell) else f" ({quoted(cell)})"
+        problem = f"the label is empty{spelled}: fill it, or set data.missing to drop such rows"
+    elif wrong := wrong_type(cell):
+        return f"holds {wrong}"
     elif label_key(cell) not in known:
         problem = f"{quoted(cell)} is not a known label"
     else:

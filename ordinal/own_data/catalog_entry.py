@@ -11,12 +11,17 @@ from ruamel.yaml.error import YAMLError
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file
+from ordinal.data.tables import KINDS
 from ordinal.sources.catalog import DataSet, load_catalog
 
 
 def name_for(path: Path) -> str:
     """Return a name for the file's entry, made of letters, digits, - and _."""
-    stem = re.sub(r"(\.(csv|tsv|jsonl|parquet|gz|zip))+$", "", path.name.lower())
+    stem = re.sub(
+        r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|gz|bz2|xz|zst|zip))+$",
+        "",
+        path.name.lower(),
+    )
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
     return name if _is_name(name) else f"data-{name}".rstrip("-")
@@ -46,7 +51,9 @@ def _is_name(name: str) -> bool:
 
 def entry_yaml(name: str, entry: DataSet) -> str:
     """Return the entry in the style of data/catalog.yaml, not indented."""
-    content = entry.model_dump(exclude_defaults=True)
+    content = entry.model_dump(exclude_defaults=True, exclude={"format"})
+    if fixed := entry.format.fixed():
+        content["format"] = fixed
     content |= {key: content.pop(key) for key in ("licence", "origin")}
     return yaml.safe_dump(
         {name: content}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=1 << 20

@@ -1,14 +1,15 @@
 """Guesses about a table: its text column, its label column, and the order of the labels."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, number_of
-from ordinal.data.rows import is_blank
+from ordinal.data.headers import refuse_missing
+from ordinal.data.rows import is_blank, is_spelled_missing, wrong_type
 
 MAX_GUESSED = 20  # a column with more different values is not guessed to be the label column
 
@@ -57,15 +58,9 @@ def guess_columns(
     Raises:
         UserError: a given column is missing, or no column fits.
     """
-    for given in (text, label):
-        if given is not None and given not in sample.columns:
-            has = ", ".join(quoted(name) for name in sample.columns[:20])
-            raise UserError(f"{path}: no column {quoted(given)}; it has {has}")
-    columns = {
-        name: list(values)
-        for name, values in sample.items()
-        if isinstance(name, str) and values.map(pd.api.types.is_scalar).all()
-    }
+    given = [name for name in (text, label) if name is not None]
+    refuse_missing(given, list(sample.columns), str(path))
+    columns = {str(name): list(values) for name, values in sample.items()}
     if text is None:
         text = _guess_text({name: columns[name] for name in columns if name != label}, path)
     if label is not None:
@@ -80,16 +75,31 @@ def _guess_text(columns: Mapping[str, Sequence[object]], path: Path) -> str:
         if all(isinstance(cell, str) or is_blank(cell) for cell in cells)
     }
     if not any(lengths.values()):
-        raise UserError(f"{path}: no column holds text: name one with --text")
+        wrong = ", ".join(_types(columns))
+        has = f" ({wrong})" if wrong else ""
+        raise UserError(f"{path}: no column holds text{has}: name one with --text")
     return max(lengths, key=lambda name: lengths[name])
+
+
+def _types(columns: Mapping[str, Sequence[object]]) -> Iterator[str]:
+    """Yield what columns hold whose cells are neither text nor numbers."""
+    for name, cells in columns.items():
+        cell = next((cell for cell in cells if not is_blank(cell)), None)
+        if wrong := wrong_type(cell):
+            yield f"{quoted(name)} holds {wrong}"
 
 
 def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[str]:
     """Return the columns that could hold the labels, the likeliest first."""
     ranks: dict[str, tuple[bool, bool, int, int]] = {}
     for name, cells in columns.items():
+        if any(map(wrong_type, cells)):
+            continue
         keys = [label_key(cell) for cell in cells if not is_blank(cell)]
         classes = set(keys)
+        if order_of(classes) is None:
+            keys = [key for key in keys if not is_spelled_missing(key)]
+            classes = set(keys)
         if 2 <= len(classes) <= min(MAX_GUESSED, len(keys) / 2):
             other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
             ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))

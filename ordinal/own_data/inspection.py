@@ -2,8 +2,10 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,17 +13,21 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import sha256
+from ordinal.common.formats import Format
 from ordinal.common.labels import label_key
+from ordinal.data.detection import detect
+from ordinal.data.headers import name_key
 from ordinal.data.rows import (
-    is_blank_row,
-    is_incomplete,
+    is_blank,
+    is_spelled_missing,
     refuse_many_classes,
     row_of,
     text_problem,
+    wrong_type,
 )
 from ordinal.data.split import fingerprint
 from ordinal.data.tables import read_table
-from ordinal.own_data.guess import guess_columns
+from ordinal.own_data.guess import guess_columns, order_of
 
 LONG = 380  # words; about 512 tokens, the default of tokenize.max_length
 
@@ -32,6 +38,11 @@ class Facts:
 
     path: Path
     sha256: str
+    format: Format
+    fixed: Format
+    """The fields of the format that were given, not detected."""
+    repairs: dict[str, int]
+    """Repairs per kind, such as skipped lines before the header."""
     text: str
     label: str
     alternatives: tuple[str, ...]
@@ -41,9 +52,11 @@ class Facts:
     blank: int
     """Rows with neither."""
     incomplete: int
-    """Rows with only one of the two, which the pipeline refuses."""
+    """Rows with only one of the two, which the pipeline refuses or drops."""
     first_incomplete: int
     """Number of the first incomplete row, not counting the header; 0 if there is none."""
+    missing: dict[str, int]
+    """Incomplete rows per spelling of a missing label, such as N/A."""
     classes: dict[str, int]
     """Rows per label."""
     words: tuple[int, int, int, int]
@@ -70,37 +83,102 @@ class _Counts:
     """First label of each text, by the text's fingerprint."""
     contradictory: set[bytes] = field(default_factory=set)
     """Fingerprints of texts with different labels."""
+    doubtful: dict[str, list["_Row"]] = field(default_factory=dict)
+    """Rows per label that may be a spelling of a missing label."""
+
+    def add(self, number: int, text: str | None, label: str | None) -> None:
+        """Count a row; what it lacks is None."""
+        if label is None and text is None:
+            self.blank += 1
+        elif label is None:
+            self.add_incomplete(number)
+        else:
+            row = _Row(number, len(text.split()), fingerprint(text)) if text else _Row(number)
+            if is_spelled_missing(label):
+                self.doubtful.setdefault(label, []).append(row)
+            else:
+                self.add_labelled(row, label)
 
     def add_incomplete(self, number: int) -> None:
         self.incomplete += 1
-        self.first_incomplete = self.first_incomplete or number
+        self.first_incomplete = min(number, self.first_incomplete or number)
 
-    def add(self, text: str, label: str) -> None:
-        """Count a complete row."""
+    def add_labelled(self, row: "_Row", label: str) -> None:
+        """Count a row with a label."""
+        if row.fingerprint is None:
+            self.add_incomplete(row.number)
+            return
         self.classes[label] += 1
-        self.words.append(len(text.split()))
-        key = fingerprint(text)
-        self.repeats += key in self.label_of
-        if self.label_of.setdefault(key, label) != label:
-            self.contradictory.add(key)
+        self.words.append(row.words)
+        self.repeats += row.fingerprint in self.label_of
+        if self.label_of.setdefault(row.fingerprint, label) != label:
+            self.contradictory.add(row.fingerprint)
+
+    def settle(self, known: Collection[str] | None) -> dict[str, int]:
+        """Decide which doubtful labels are labels; return the number of rows with the others.
+
+        Args:
+            known: The labels, or None: all are labels if they are part of a well-known scale.
+        """
+        if known is None:
+            labels = {*self.classes, *self.doubtful}
+            known = labels if order_of(labels) else set(self.classes)
+        missing = {}
+        for label, rows in self.doubtful.items():
+            if is_spelled_missing(label, known):
+                missing[label] = len(rows)
+                for row in rows:
+                    self.add(row.number, None if row.fingerprint is None else ".", None)
+            else:
+                for row in rows:
+                    self.add_labelled(row, label)
+        return missing
 
 
-def inspect(path: Path, text: str | None = None, label: str | None = None) -> Facts:
+class _Row(NamedTuple):
+    """What is kept of a row."""
+
+    number: int
+    words: int = 0
+    fingerprint: bytes | None = None
+    """None if the row has no text."""
+
+
+def inspect(
+    path: Path,
+    text: str | None = None,
+    label: str | None = None,
+    fixed: Format | None = None,
+    labels: Sequence[int | str] | None = None,
+) -> Facts:
     """Read a file once and count its rows, labels, repeated texts and words per text.
 
-    Columns that are not given are guessed from the first rows.
+    Args:
+        path: The file.
+        text: Its text column; None guesses it from the first rows.
+        label: Its label column; None guesses it, too.
+        fixed: Fields of its format; the others are detected.
+        labels: Its labels, if they are known.
 
     Raises:
         UserError: the file can't be read, a column is missing or can't be guessed, a text is not
             usable, or no row has both a text and a label.
     """
     alternatives: list[str] = []
+    text, label = (name if name is None else name_key(name) for name in (text, label))
+    given = [column for column in (text, label) if column is not None]
+    fixed = fixed or Format()
+    found = detect(path, str(path), fixed, given or None)
+    if found.header == "none":
+        fixed = Format(**fixed.fixed() | {"header": "none"})
     if text is None or label is None:
-        sample = next(read_table(path, None, str(path)), pd.DataFrame())
+        sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
         text, label, *alternatives = guess_columns(sample, text, label, path)
     if text == label:
         raise UserError(f"{path}: {quoted(text)} can't be both the text and the label")
-    counts = _count(path, text, label)
+    repairs: Counter[str] = Counter()
+    counts = _count(path, text, label, fixed, repairs)
+    missing = counts.settle(None if labels is None else [label_key(name) for name in labels])
     if not counts.words:
         columns = f"a text ({quoted(text)}) and a label ({quoted(label)})"
         raise UserError(f"{path}: no row has both {columns}")
@@ -109,6 +187,9 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
     return Facts(
         path=path,
         sha256=sha256(path),
+        format=found,
+        fixed=fixed,
+        repairs=dict(repairs),
         text=text,
         label=label,
         alternatives=tuple(alternatives),
@@ -116,6 +197,7 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
         blank=counts.blank,
         incomplete=counts.incomplete,
         first_incomplete=counts.first_incomplete,
+        missing=missing,
         classes=dict(counts.classes),
         words=(low, middle, high, most),
         long=int((lengths > LONG).sum()),
@@ -124,24 +206,32 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> Fa
     )
 
 
-def _count(path: Path, text_column: str, label_column: str) -> _Counts:
+def _count(
+    path: Path, text_column: str, label_column: str, fixed: Format, repairs: Counter[str]
+) -> _Counts:
     counts = _Counts()
+    source = str(path)
     number = 0
     # disable=None: no progress bar without a terminal.
     with tqdm(unit=" rows", unit_scale=True, desc=path.name, disable=None) as bar:
-        for chunk in read_table(path, [text_column, label_column], str(path)):
+        for chunk in read_table(path, [text_column, label_column], source, fixed, repairs):
             for text, label in chunk.itertuples(index=False, name=None):
                 number += 1
-                if is_blank_row(text, label):
-                    counts.blank += 1
-                elif is_incomplete(text, label):
-                    counts.add_incomplete(number)
-                elif problem := text_problem(text):
-                    row = row_of(str(path), number)
-                    raise UserError(f"{row}: column {quoted(text_column)} {problem}")
-                else:
-                    counts.add(text, label_key(label))
+                _refuse_wrong(text, label, (text_column, label_column), row_of(source, number))
+                counts.add(
+                    number,
+                    None if is_blank(text) else text,
+                    None if is_blank(label) else label_key(label),
+                )
             advice = "name the column of the labels with --label"
-            refuse_many_classes(len(counts.classes), str(path), label_column, advice)
+            refuse_many_classes(len(counts.classes), source, label_column, advice)
             bar.update(len(chunk))
     return counts
+
+
+def _refuse_wrong(text: object, label: object, columns: tuple[str, str], row: str) -> None:
+    """Raise a UserError if a row has a text or a label that is not usable."""
+    if not is_blank(text) and (problem := text_problem(text)):
+        raise UserError(f"{row}: column {quoted(columns[0])} {problem}")
+    if not is_blank(label) and (problem := wrong_type(label)):
+        raise UserError(f"{row}: column {quoted(columns[1])} holds {problem}")

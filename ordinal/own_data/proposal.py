@@ -54,6 +54,7 @@ def propose(
         checksum=f"sha256:{facts.sha256}",
         text=facts.text,
         label=facts.label,
+        format=facts.fixed,
         labels=list(labels),
         synthetic=synthetic,
         licence=licence,
@@ -64,12 +65,6 @@ def propose(
 def _check_rows(facts: Facts) -> None:
     """Raise a UserError if the pipeline would refuse the rows, or their labels are ambiguous."""
     column = f"{facts.path}: column {quoted(facts.label)}"
-    if facts.incomplete:
-        raise UserError(
-            f"{facts.path}: rows with a text but no label, or a label but no text: "
-            f"{facts.incomplete}, the first is row {facts.first_incomplete} (not counting the "
-            "header): fill or remove them, then run this again"
-        )
     if alike := _spelled_alike(facts.classes):
         raise UserError(
             f"{column} has {quoted(alike[0])} and {quoted(alike[1])}: use one spelling per label, "
@@ -109,6 +104,7 @@ def warnings_about(facts: Facts, entry: DataSet, order_given: bool) -> list[str]
     """Return what to check before training on a file, one paragraph per warning."""
     counts = {str(label): facts.classes[str(label)] for label in entry.labels}
     warnings = [
+        _incomplete(facts),
         _other_columns(facts),
         None if order_given else _guessed_order(counts),
         _gaps([label for label in entry.labels if isinstance(label, int)], counts),
@@ -120,6 +116,18 @@ def warnings_about(facts: Facts, entry: DataSet, order_given: bool) -> list[str]
         _not_stated(entry),
     ]
     return [warning for warning in warnings if warning]
+
+
+def _incomplete(facts: Facts) -> str | None:
+    if not facts.incomplete:
+        return None
+    spelled = ", ".join(f"{quoted(key)} ({count})" for key, count in facts.missing.items())
+    spellings = f" Labels that are spelled as missing: {spelled}." if spelled else ""
+    return (
+        f"Rows with a text but no label, or a label but no text: {facts.incomplete}, the first is "
+        f"row {facts.first_incomplete} (not counting the header).{spellings} The pipeline refuses "
+        "them. Fill or remove them, or set data.missing=drop, which leaves them out."
+    )
 
 
 def _other_columns(facts: Facts) -> str | None:

@@ -76,6 +76,8 @@ def facts_lines(facts: "Facts") -> list[str]:
     low, middle, high, most = facts.words
     return [
         f"{facts.path}: {facts.rows} rows",
+        f"format: {facts.format.describe()}",
+        *(f"{repair}: {count}" for repair, count in facts.repairs.items()),
         f"text in column '{facts.text}': median {middle} words, 9 in 10 have {low} to {high}, "
         f"maximum {most}",
         f"rows that repeat an earlier text: {facts.repeats}",

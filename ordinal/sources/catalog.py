@@ -19,6 +19,7 @@ from pydantic import (
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_yaml
+from ordinal.common.formats import Format
 from ordinal.common.labels import label_key
 from ordinal.common.paths import CATALOG
 from ordinal.common.validation import describe
@@ -47,9 +48,18 @@ class DataSet(_Entry):
     """Accept the file without a checksum, and so trust whatever the source delivers."""
     text: str
     label: str
+    format: Format = Format()
+    """The fields of the file's format that are not to be detected."""
     labels: list[StrictInt | StrictStr] = Field(min_length=2)
     """The values of the label column, from lowest to highest. YAML needs quotes for "no", "yes"."""
     synthetic: bool = False
+
+    @field_validator("text", "label", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, column: Any) -> Any:
+        """The columns of a table without a header are named by number."""
+        is_number = isinstance(column, int) and not isinstance(column, bool)
+        return str(column) if is_number else column
 
     @field_validator("labels", mode="before")
     @classmethod

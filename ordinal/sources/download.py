@@ -74,7 +74,8 @@ def _fetch(source: str, checksum: str | None, folder: Path) -> Path:
     else:
         path = Path(source)
         if not path.is_file():
-            raise SourceError("no such file", f"put the file at {path}")
+            reason = "a folder, not a file" if path.is_dir() else "no such file"
+            raise SourceError(reason, f"put the file at {path}")
     if checksum:
         verify(path, checksum)
     return path

@@ -95,8 +95,8 @@ def the_order_is_unknown() -> None:
 
 
 def a_text_has_no_label() -> None:
-    facts = inspect(own_file("a,low\nb,\nc,high\n"), "ticket", "urgency")
-    propose(facts, str(TICKETS), order_of(facts.classes))
+    listed("a,low\nb,\nc,high\n")
+    download.main()
 
 
 def a_column_is_called_otherwise() -> None:
@@ -155,7 +155,7 @@ def something_is_not_committed() -> None:
 
 MESSAGES: dict[str, Callable[[], None]] = {
     "the order of the labels … is not known": the_order_is_unknown,
-    "rows with a text but no label, or a label but no text: …": a_text_has_no_label,
+    "the label is empty: fill it, or set data.missing to drop such rows": a_text_has_no_label,
     "no column 'text'; it has 'ticket', 'urgency'": a_column_is_called_otherwise,
     "data/catalog.yaml already has 'tickets'": the_name_is_taken,
     "checksum mismatch: sha256 is …": the_file_has_changed,

@@ -72,7 +72,7 @@ def test_any_proposed_entry_loads_and_the_pipeline_reads_the_file_by_it(
     folder = tmp_path_factory.mktemp("entry")
     texts = [f"text {number}" for number in range(len(drawn))]
     path = write(pd.DataFrame({"body, long": texts, "y": drawn}), folder / "t.csv")
-    facts = inspect(path, "body, long", "y")
+    facts = inspect(path, "body, long", "y", labels=parse_labels(quoted(drawn)))
     order = order_of(facts.classes) or parse_labels(quoted(sorted(facts.classes)))
     entry = propose(facts, str(path), order, origin="made: up # here", synthetic=True)
     catalog = folder / "catalog.yaml"
@@ -142,7 +142,6 @@ def test_given_labels_go_before_a_guess(tmp_path: Path) -> None:
             "'01.50' and '1.5'",
         ),
         (dict.fromkeys(GRADES, "high"), None, "has only the label high: 2 are needed"),
-        ({"low": ""}, None, "a label but no text: 40, the first is row 1 ("),
     ],
 )
 def test_what_the_pipeline_would_refuse_is_not_proposed(
@@ -178,6 +177,11 @@ DOOR = "The door 1 of ward low is open"
         (
             tickets().replace(DOOR, "The door 1 of ward high is open"),
             "Texts with different labels in different rows: 1.",
+        ),
+        (
+            pd.concat([pd.DataFrame({"ticket": ["a", ""], "urgency": ["N/A", "low"]}), tickets()]),
+            "a label but no text: 2, the first is row 1 (not counting the header). Labels that "
+            "are spelled as missing: 'N/A' (1).",
         ),
         (
             tickets().assign(channel=[*["mail", "phone"] * 80, ""]),

@@ -39,6 +39,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "data.name": ("tripadvisor", {"download"}),
     "data.text": ("review", {"download"}),
     "data.label": ("stars", {"download"}),
+    "data.missing": ("drop", {"download"}),
     "model.name": ("distilbert", {"pretrained", "card"}),
     "model.revision": ("0" * 40, {"pretrained", "card"}),
     "split.method": ("hash", {"split", "card"}),
