@@ -15,11 +15,20 @@ from ordinal.common.paths import CATALOG, OWN_DATA
 if TYPE_CHECKING:
     from ordinal.sources.catalog import DataSet
 
-File = Annotated[Path, typer.Argument(help="CSV or TSV (also .gz, .zip), JSON Lines or Parquet.")]
+File = Annotated[
+    Path, typer.Argument(help="CSV, TSV, JSON, fastText (also .gz, .zip), Parquet or Excel.")
+]
 Text = Annotated[str | None, typer.Option(help="Text column; guessed if not given.")]
 Label = Annotated[str | None, typer.Option(help="Label column; guessed if not given.")]
 Labels = Annotated[
     str | None, typer.Option(help="Labels from lowest to highest: 'low,medium,high'.")
+]
+Header = Annotated[
+    str | None, typer.Option(help="none: the file has no header; its columns are 1, 2, …")
+]
+Formats = Annotated[
+    list[str],
+    typer.Option("--format", help="FIELD=VALUE of its format, such as encoding=cp1252."),
 ]
 Name = Annotated[str | None, typer.Option(help="Name of the entry; the file's if not given.")]
 Licence = Annotated[str, typer.Option(help="Licence of the data.")]
@@ -35,6 +44,8 @@ def new_data(
     text: Text = None,
     label: Label = None,
     labels: Labels = None,
+    header: Header = None,
+    formats: Formats = [],  # noqa: B006 (typer copies it)
     name: Name = None,
     licence: Licence = "not stated",
     origin: Origin = "not stated",
@@ -46,6 +57,7 @@ def new_data(
     Shows text lengths, duplicates and the rows per label, warns about problems, and proposes an
     entry for data/catalog.yaml. Asks before it writes; without a terminal it only shows.
     """
+    from ordinal.common.formats import Format
     from ordinal.own_data.catalog_entry import name_for, refuse_name
     from ordinal.own_data.guess import order_of
     from ordinal.own_data.inspection import inspect
@@ -55,8 +67,10 @@ def new_data(
     with report_user_errors(RUN_AGAIN):
         name = name or name_for(file)
         refuse_name(name, CATALOG)
-        facts = inspect(file, text, label)
-        order = parse_labels(labels) if labels is not None else order_of(facts.classes)
+        fixed = Format.parse([*formats, *([f"header={header}"] if header else [])])
+        given = parse_labels(labels) if labels is not None else None
+        facts = inspect(file, text, label, fixed, given)
+        order = given or order_of(facts.classes)
         print("\n".join(facts_lines(facts)))
         print_table(labels_table(facts.classes, order))
         folder, home = file.parent.resolve(), OWN_DATA.resolve()
@@ -68,10 +82,10 @@ def new_data(
         if not is_tracked:
             copy = shlex.join(["cp", str(file), f"{OWN_DATA}/"])
             print(f"- The file is not in {OWN_DATA}, which DVC tracks. Copy it first:\n  {copy}")
-        _propose_to_add(name, entry, yes)
+        _propose_to_add(name, entry, yes, "data.missing=drop" if facts.incomplete else None)
 
 
-def _propose_to_add(name: str, entry: "DataSet", yes: bool) -> None:
+def _propose_to_add(name: str, entry: "DataSet", yes: bool, parameter: str | None) -> None:
     from ordinal.own_data.catalog_entry import add_entry, entry_yaml
 
     print(f"\nFor {CATALOG}:\n\n{entry_yaml(name, entry)}")
@@ -79,4 +93,5 @@ def _propose_to_add(name: str, entry: "DataSet", yes: bool) -> None:
         print("Not written: there is no terminal to ask. Write it with --yes.", file=sys.stderr)
     elif yes or typer.confirm(f"Add it to {CATALOG}?"):
         add_entry(CATALOG, name, entry)
-        print(f"Written. To train on it: dvc exp run -S data.name={name}")
+        option = f" -S {parameter}" if parameter else ""
+        print(f"Written. To train on it: dvc exp run -S data.name={name}{option}")

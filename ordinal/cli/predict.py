@@ -16,8 +16,10 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(help="Texts; or one file, with --text; or nothing, to read lines from stdin."),
 ]
-TextColumn = Annotated[
-    str | None, typer.Option("--text", help="Text column of a CSV, TSV, JSONL or Parquet file.")
+TextColumn = Annotated[str | None, typer.Option("--text", help="Text column of the file, a table.")]
+Formats = Annotated[
+    list[str],
+    typer.Option("--format", help="FIELD=VALUE of the table's format, such as encoding=cp1252."),
 ]
 Out = Annotated[
     Path | None,
@@ -40,6 +42,7 @@ def predict(
     coverage: Coverage = 0.9,
     bf16: Bf16 = False,
     keep_going: KeepGoing = False,
+    formats: Formats = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Predict the label of each text, with an interval and the probability of every label.
 
@@ -47,11 +50,12 @@ def predict(
     Probabilities may differ in the second digit, and with them the ends of intervals.
     """
     from ordinal import load
+    from ordinal.common.formats import Format
     from ordinal.prediction.inputs import choose_texts
     from ordinal.prediction.streaming import predict_rows, table_writer
 
     with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
-        source = choose_texts(texts or [], text, out, sys.stdin)
+        source = choose_texts(texts or [], text, out, sys.stdin, Format.parse(formats))
         predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
         if bf16:
             _warn_if_slow()

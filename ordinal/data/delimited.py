@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any
 
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.files import ROWS_PER_CHUNK
 from ordinal.common.formats import Format, Quoting, advice
 from ordinal.common.labels import label_key, number_of
 from ordinal.data.headers import MAX_VALUES, column_names, numbered
@@ -131,10 +130,11 @@ class DelimitedTable:
         if self.format.skip:
             repairs["lines skipped before the header"] += self.format.skip
 
-    def chunks(self, may_swallow: bool) -> Iterator[list[list[str | None]]]:
-        """Yield the rows in lists of at most `ROWS_PER_CHUNK`, each row as wide as the header.
+    def chunks(self, size: int, may_swallow: bool) -> Iterator[list[list[str | None]]]:
+        """Yield the rows in lists, each row as wide as the header.
 
         Args:
+            size: Rows per list.
             may_swallow: Accept quoted texts whose lines look like rows of their own.
 
         Raises:
@@ -142,7 +142,7 @@ class DelimitedTable:
         """
         values: list[_Values] | None = None
         while True:
-            rows, long_rows = self._chunk()
+            rows, long_rows = self._chunk(size)
             if not rows:
                 break
             if not may_swallow:
@@ -155,11 +155,11 @@ class DelimitedTable:
         if self.lines.removed:
             self.repairs["carriage returns removed from ends of lines"] += self.lines.removed
 
-    def _chunk(self) -> tuple[list[list[str | None]], dict[int, list[str]]]:
+    def _chunk(self, size: int) -> tuple[list[list[str | None]], dict[int, list[str]]]:
         """Return the next rows, and the lines of those of several lines by the row's number."""
         rows: list[list[str | None]] = []
         long_rows = {}
-        while len(rows) < ROWS_PER_CHUNK and (row := self._next()) is not None:
+        while len(rows) < size and (row := self._next()) is not None:
             self.read += 1
             if len(self.lines.current) > 1:
                 long_rows[self.read] = self.lines.current.copy()

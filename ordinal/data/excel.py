@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.files import ROWS_PER_CHUNK
 from ordinal.common.formats import Format
 from ordinal.data.compression import check_growth
 from ordinal.data.headers import choose_header, column_names, numbered, titles_before, width_of
@@ -93,9 +92,9 @@ def _damage_explained() -> Iterator[None]:
 
 
 def excel_chunks(
-    path: Path, found: Format, name: str, repairs: Counter[str]
+    path: Path, found: Format, size: int, name: str, repairs: Counter[str]
 ) -> Iterator[tuple[list[str], list[list[object]]]]:
-    """Yield the names of the columns, and at most `ROWS_PER_CHUNK` rows.
+    """Yield the names of the columns, and at most `size` rows.
 
     Raises:
         UserError: a row is longer than the header.
@@ -110,9 +109,9 @@ def excel_chunks(
         else:
             rows = chain([first], rows)
         filled = (_filled(row, names, row_of(name, n)) for n, row in enumerate(rows, 1))
-        chunk = list(islice(filled, ROWS_PER_CHUNK))
+        chunk = list(islice(filled, size))
         yield names, chunk
-        while chunk := list(islice(filled, ROWS_PER_CHUNK)):
+        while chunk := list(islice(filled, size)):
             yield names, chunk
 
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.files import BLOCK, ROWS_PER_CHUNK
+from ordinal.common.files import BLOCK
 from ordinal.data.headers import name_key, refuse_missing
 
 WHITE = " \t\r\n"
@@ -19,17 +19,18 @@ MAX_CELL = 1 << 26  # characters; a larger object is an error in the file
 
 def json_chunks(
     rows: Iterator[dict[str, Any]],
+    size: int,
     columns: Sequence[str] | None,
     source: str,
     repairs: Counter[str],
 ) -> Iterator[pd.DataFrame]:
-    """Yield rows as tables of at most `ROWS_PER_CHUNK`. A key that a row lacks is a blank cell.
+    """Yield rows as tables of at most `size` rows. A key that a row lacks is a blank cell.
 
     Raises:
         UserError: the first chunk lacks one of `columns`, or has it twice.
     """
     is_first = True
-    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+    while chunk := list(islice(rows, size)):
         keys = list(dict.fromkeys(key for row in chunk for key in row))
         names = list(map(name_key, keys))
         if is_first:

@@ -78,20 +78,20 @@ def _chunks(
         yield from _parquet(path, columns, name, repairs)
         return
     if found.kind == "xlsx":
-        for names, cells in excel_chunks(path, found, name, repairs):
+        for names, cells in excel_chunks(path, found, ROWS_PER_CHUNK, name, repairs):
             refuse_missing(columns or (), names, name)
             yield _frame(cells, names, columns)
         return
     with _text(path, found) as (file, end):
         if found.kind in ("json", "jsonl"):
             rows = rows_of_array if found.kind == "json" else rows_of_lines
-            yield from json_chunks(rows(file, name), columns, name, repairs)
+            yield from json_chunks(rows(file, name), ROWS_PER_CHUNK, columns, name, repairs)
         elif found.kind == "fasttext":
             yield from _fasttext(file, columns, name)
         else:
             table = DelimitedTable(Lines(file, end), found, name, repairs)
             refuse_missing(columns or (), table.names, name)
-            for chunk in table.chunks(may_swallow):
+            for chunk in table.chunks(ROWS_PER_CHUNK, may_swallow):
                 yield _frame(chunk, table.names, columns)
             if not table.read:
                 yield _frame([], table.names, columns)

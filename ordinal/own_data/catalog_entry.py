@@ -17,11 +17,8 @@ from ordinal.sources.catalog import DataSet, load_catalog
 
 def name_for(path: Path) -> str:
     """Return a name for the file's entry, made of letters, digits, - and _."""
-    stem = re.sub(
-        r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|gz|bz2|xz|zst|zip))+$",
-        "",
-        path.name.lower(),
-    )
+    endings = "|".join([*KINDS, "gz", "bz2", "xz", "zst", "zip"])
+    stem = re.sub(rf"(\.({endings}))+$", "", path.name.lower())
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
     return name if _is_name(name) else f"data-{name}".rstrip("-")

@@ -96,10 +96,8 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
         if any(map(wrong_type, cells)):
             continue
         keys = [label_key(cell) for cell in cells if not is_blank(cell)]
-        classes = set(keys)
-        if order_of(classes) is None:
-            keys = [key for key in keys if not is_spelled_missing(key)]
-            classes = set(keys)
+        classes = real_labels(set(keys))
+        keys = [key for key in keys if key in classes]
         if 2 <= len(classes) <= min(MAX_GUESSED, len(keys) / 2):
             other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
             ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))
@@ -109,6 +107,15 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
             "column of the labels with --label"
         )
     return sorted(ranks, key=lambda name: ranks[name])
+
+
+def real_labels(keys: Collection[str]) -> set[str]:
+    """Return labels without those that are a spelling of a missing label.
+
+    All of them are real if they are numbers or part of a scale, such as "none", "low" and "high".
+    """
+    known = {key for key in keys if order_of(keys) or not is_spelled_missing(key)}
+    return {key for key in keys if not is_spelled_missing(key, known)}
 
 
 def order_of(classes: Collection[str]) -> list[int | str] | None:

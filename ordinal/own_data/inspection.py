@@ -27,7 +27,7 @@ from ordinal.data.rows import (
 )
 from ordinal.data.split import fingerprint
 from ordinal.data.tables import read_table
-from ordinal.own_data.guess import guess_columns, order_of
+from ordinal.own_data.guess import guess_columns, real_labels
 
 LONG = 380  # words; about 512 tokens, the default of tokenize.max_length
 
@@ -56,7 +56,7 @@ class Facts:
     first_incomplete: int
     """Number of the first incomplete row, not counting the header; 0 if there is none."""
     missing: dict[str, int]
-    """Incomplete rows per spelling of a missing label, such as N/A."""
+    """Rows with a text per spelling of a missing label, such as N/A."""
     classes: dict[str, int]
     """Rows per label."""
     words: tuple[int, int, int, int]
@@ -118,20 +118,22 @@ class _Counts:
         """Decide which doubtful labels are labels; return the number of rows with the others.
 
         Args:
-            known: The labels, or None: all are labels if they are part of a well-known scale.
+            known: The labels, or None: see `real_labels`.
         """
         if known is None:
-            labels = {*self.classes, *self.doubtful}
-            known = labels if order_of(labels) else set(self.classes)
+            known = real_labels({*self.classes, *self.doubtful})
         missing = {}
         for label, rows in self.doubtful.items():
-            if is_spelled_missing(label, known):
-                missing[label] = len(rows)
-                for row in rows:
-                    self.add(row.number, None if row.fingerprint is None else ".", None)
-            else:
+            if not is_spelled_missing(label, known):
                 for row in rows:
                     self.add_labelled(row, label)
+                continue
+            with_text = [row for row in rows if row.fingerprint is not None]
+            self.blank += len(rows) - len(with_text)
+            for row in with_text:
+                self.add_incomplete(row.number)
+            if with_text:
+                missing[label] = len(with_text)
         return missing
 
 

@@ -1,12 +1,17 @@
 """Read the texts to predict, in chunks, from arguments, a file, or stdin."""
 
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from tqdm import tqdm
+
 from ordinal.common.errors import UserError
+from ordinal.common.formats import Format
 from ordinal.data.tables import KINDS, kind_of, read_table
 
 ROWS_PER_CHUNK = 2048  # texts in memory at once, which are sorted by length together
@@ -23,7 +28,11 @@ class TextSource:
 
 
 def choose_texts(
-    arguments: Sequence[str], column: str | None, out: Path | None, stdin: TextIO | None
+    arguments: Sequence[str],
+    column: str | None,
+    out: Path | None,
+    stdin: TextIO | None,
+    fixed: Format | None = None,
 ) -> TextSource:
     """Read the `column` of the one file named in `arguments`, the arguments, or lines of `stdin`.
 
@@ -37,7 +46,7 @@ def choose_texts(
         path = Path(arguments[0])
         if out and out.resolve() == path.resolve():
             raise UserError(f"--out {out} is the file with the texts: choose another name")
-        return TextSource(str(path), texts_of_file(path, column))
+        return TextSource(str(path), texts_of_file(path, column, fixed))
     if arguments:
         if len(arguments) == 1 and _is_table(Path(arguments[0])):
             raise UserError(f"{arguments[0]} is a file: name the column of its texts with --text")
@@ -51,19 +60,31 @@ def _is_table(path: Path) -> bool:
     return (kind_of(path) in KINDS or path.suffix in (".gz", ".zip")) and path.is_file()
 
 
-def texts_of_file(path: Path, column: str) -> Iterator[Sequence[object]]:
-    """Yield the column of a CSV, TSV, JSON Lines or Parquet file, `ROWS_PER_CHUNK` at a time.
+def texts_of_file(
+    path: Path, column: str, fixed: Format | None = None
+) -> Iterator[Sequence[object]]:
+    """Yield the cells in the text column of a table, `ROWS_PER_CHUNK` at a time.
+
+    What was repaired in the table is reported on stderr at the end.
+
+    Args:
+        path: The table.
+        column: The text column.
+        fixed: Fields of the table's format; the others are detected.
 
     Raises:
-        UserError: the file is missing, is not of the kind that its name says, or lacks the column.
+        UserError: the file is missing, can't be read without loss, or lacks the column.
     """
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path} is missing: --text names the column of a file")
-    for table in read_table(path, [column], str(path)):
+    repairs: Counter[str] = Counter()
+    for table in read_table(path, [column], str(path), fixed, repairs):
         cells = table[column].tolist()
         yield from (
             cells[start : start + ROWS_PER_CHUNK] for start in range(0, len(cells), ROWS_PER_CHUNK)
         )
+    for repair, number in repairs.items():
+        tqdm.write(f"{path}: {repair}: {number}", file=sys.stderr)
 
 
 def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:
@@ -72,13 +93,25 @@ def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:
     Raises:
         UserError: a line is not UTF-8.
     """
-    lines = (_decode(line, number) for number, line in enumerate(stream, start=1))
+    lines = (_decode(line, number) for number, line in enumerate(_lines(stream), start=1))
     while chunk := list(islice(lines, ROWS_PER_CHUNK)):
         yield chunk
 
 
+def _lines(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream, which end in a carriage return if it has no line feed."""
+    has_feeds = False
+    for line in stream:
+        has_feeds = has_feeds or line.endswith(b"\n")
+        if has_feeds:
+            yield line
+        else:
+            yield from line.removesuffix(b"\r").split(b"\r")
+
+
 def _decode(line: bytes, number: int) -> str:
     try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        return text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise UserError(f"stdin: line {number} is not UTF-8: convert the text to UTF-8") from None

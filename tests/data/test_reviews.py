@@ -1,9 +1,12 @@
 """Reading and checking reviews: all kinds of files, and errors that name the row."""
 
 import json
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -146,3 +149,76 @@ def test_labels_with_underscores_are_words_and_so_must_be_listed(tmp_path: Path)
     convert(path, tmp_path / "out.parquet", ["18_24", "25_34"])
     with pytest.raises(UserError, match="'18_24' is not a known label; known are 1824, 2534"):
         convert(path, tmp_path / "out.parquet", [1824, 2534])
+
+
+GAPS = [("fine", "N/A"), ("bad", 1), ("", 1), (None, None), ("so-so", "-"), ("N/A", 4), ("", "?")]
+
+
+def test_rows_that_lack_something_are_dropped_and_counted_on_request(tmp_path: Path) -> None:
+    table = pd.DataFrame(GAPS, columns=["review", "stars"], dtype=object)
+    out = tmp_path / "out.parquet"
+    facts = write_reviews([table], [1, 4], out, "r.csv", "drop")
+    assert facts["dropped"] == {
+        "blank rows": 2,
+        "rows without a label": 2,
+        "rows without a text": 1,
+    }
+    assert pq.read_table(out)["text"].to_pylist() == ["bad", "N/A"]
+    with pytest.raises(UserError) as raised:
+        write_reviews([table], [1, 4], out, "r.csv")
+    message = "r.csv, row 1 (not counting the header): column 'stars': the label is empty ('N/A')"
+    assert message in str(raised.value)
+    assert "set data.missing to drop such rows" in str(raised.value)
+
+
+def test_a_label_that_is_spelled_as_missing_is_a_label_if_it_is_listed(tmp_path: Path) -> None:
+    table = pd.DataFrame({"review": ["a", "b", "c"], "stars": ["-", "none", "+"]})
+    facts = write_reviews([table], ["none", "-", "+"], tmp_path / "out.parquet", "r.csv", "drop")
+    assert facts["rows_per_label"] == {"none": 1, "-": 1, "+": 1}
+    assert sum(facts["dropped"].values()) == 0
+
+
+def test_whole_numbers_are_inferred_next_to_missing_labels(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("review,stars\na,N/A\nb,1.0\nc,-\nd,2\n")
+    assert infer_labels(path, "stars") == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("review", "stars", "message"),
+    [
+        (b"fine", 4, "column 'review' holds bytes: decode the column"),
+        ("fine", b"4", "column 'stars': holds bytes: decode the column"),
+        (["fine", "bad"], 4, "column 'review' holds a list of 2 values"),
+        ("fine", [4, 5], "column 'stars': holds a list of 2 values"),
+        (date(2024, 1, 2), 4, "column 'review' holds a date or time"),
+        ("fine", date(2024, 1, 2), "column 'stars': holds a date or time"),
+        ("fine", {"a": 1}, "column 'stars': holds an object"),
+        (5, 4, "column 'review' holds 5, which is not text"),
+    ],
+)
+def test_columns_of_other_types_are_named(
+    review: object, stars: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"review": [review], "stars": [stars]}), path)
+    with pytest.raises(UserError) as raised:
+        convert(path, tmp_path / "out.parquet", STARS)
+    assert message in str(raised.value)
+    assert "row 1" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.parquet"])
+def test_lists_of_one_value_are_unwrapped_and_empty_ones_missing(name: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({"review": [["a"], ["b"], ["c"]], "stars": [["1"], ["4.0"], []]})
+    path = tmp_path / name
+    if name == "r.jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    repairs: Counter[str] = Counter()
+    chunks = read_table(path, ["review", "stars"], name, None, repairs)
+    facts = write_reviews(chunks, [1, 4], tmp_path / "out.parquet", name, "drop")
+    assert facts["rows_per_label"] == {"1": 1, "4": 1}
+    assert facts["dropped"]["rows without a label"] == 1
+    assert repairs == {"lists of one value unwrapped": 5}

@@ -86,3 +86,55 @@ def test_chunks_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert whole.repeats == 160
     monkeypatch.setattr("ordinal.data.tables.ROWS_PER_CHUNK", 7)
     assert inspect(path, "ticket", "urgency") == whole
+
+
+def labelled(labels: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"body": [f"text {n}" for n in range(len(labels))], "grade": labels})
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "missing"),
+    [
+        (["1", "2", "N/A", "-"], {"1", "2"}, {"N/A": 10, "-": 10}),
+        (["--", "-", "0", "+"], {"--", "-", "0", "+"}, {}),
+        (["--", "-", "+", "N/A"], {"--", "-", "+"}, {"N/A": 10}),
+        (["none", "low", "high"], {"none", "low", "high"}, {}),
+        (["none", "gold", "silver"], {"gold", "silver"}, {"none": 10}),
+        (["élevé", "e\u0301leve\u0301", "bas"], {"élevé", "bas"}, {}),
+        (["18_24", "25_34"], {"18_24", "25_34"}, {}),
+        (["4", "4.0", "5"], {"4", "5"}, {}),
+    ],
+)
+def test_labels_are_told_from_spellings_of_a_missing_label(
+    labels: list[str], classes: set[str], missing: dict[str, int], tmp_path: Path
+) -> None:
+    path = write(labelled(labels * 10), tmp_path / "t.csv")
+    facts = inspect(path)
+    assert set(facts.classes) == classes
+    assert facts.missing == missing
+    assert facts.incomplete == sum(missing.values())
+    if missing:
+        assert facts.first_incomplete == min(map(labels.index, missing)) + 1
+    assert facts.rows == sum(facts.classes.values()) == 10 * len(labels) - facts.incomplete
+
+
+def test_given_labels_decide_what_is_missing(tmp_path: Path) -> None:
+    path = write(labelled(["none", "gold", "silver", "-"] * 10), tmp_path / "t.csv")
+    facts = inspect(path, labels=["none", "gold", "silver"])
+    assert facts.classes == {"none": 10, "gold": 10, "silver": 10}
+    assert facts.missing == {"-": 10}
+
+
+def test_a_row_without_text_whose_label_is_spelled_as_missing_is_blank(tmp_path: Path) -> None:
+    table = pd.concat([labelled(["1", "2"] * 9), pd.DataFrame({"body": [""], "grade": ["N/A"]})])
+    facts = inspect(write(table, tmp_path / "t.csv"))
+    assert (facts.rows, facts.blank, facts.incomplete, facts.missing) == (18, 1, 0, {})
+
+
+def test_a_table_of_bytes_says_so(tmp_path: Path) -> None:
+    table = pd.DataFrame({"review": [b"fine", b"bad"] * 9, "stars": [4, 5] * 9})
+    table.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"no column holds text \('review' holds bytes: decode"):
+        inspect(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"row 1 .*: column 'review' holds bytes"):
+        inspect(tmp_path / "t.parquet", "review", "stars")

@@ -159,3 +159,97 @@ def test_it_does_not_wait_for_torch(folder: Path) -> None:
     )
     run = run_in(folder, sys.executable, "-c", code)
     assert run.returncode == 0, run.stderr
+
+
+HEADERLESS = '"5","the bar was lovely"\n"1","the pool was awful"\n"5","the bed was soft"\n' * 12
+
+
+def test_a_table_without_a_header_is_added_with_columns_by_number(project: Path) -> None:
+    (project / "data/own/yelp.csv").write_text(HEADERLESS)
+    command = ("ordinal", "new-data", "data/own/yelp.csv", "--yes")
+    run = run_in(project, *command)
+    assert run.returncode == 1
+    assert "the first row looks like data" in run.stderr
+    assert "--header none" in run.stderr
+    run = run_in(project, *command, "--header", "none")
+    assert run.returncode == 0, run.stderr
+    entry = load_catalog(project / "data/catalog.yaml").data["yelp"]
+    assert (entry.text, entry.label, entry.labels) == ("2", "1", [1, 5])
+    assert entry.format.header == "none"
+    set_params(project, {"data.name": "yelp"})
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 0, download.stderr
+    facts = json.loads((project / "data/raw/facts.json").read_text())
+    assert facts["rows_per_label"] == {"1": 12, "5": 24}
+    assert facts["format"]["header"] == "none"
+
+    number_columns = {"data.name": "data/own/yelp.csv", "data.text": 2, "data.label": 1}
+    set_params(project, number_columns)
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 0, download.stderr
+    assert json.loads((project / "data/raw/facts.json").read_text())["rows"] == 36
+
+
+def test_what_was_found_is_shown_and_recorded(project: Path) -> None:
+    rows = "".join(f"der Raum {number} war schön;{number % 3 + 1}\n" for number in range(90))
+    content = f"Umfrage 2024\n\n bewertung ;note\n{rows}ohne Note;N/A\n"
+    (project / "data/own/umfrage.csv").write_bytes(content.encode("cp1252"))
+    command = ("ordinal", "new-data", "data/own/umfrage.csv", "--yes")
+    run = run_in(project, *command)
+    assert run.returncode == 1
+    assert "--format encoding=cp1252" in run.stderr
+    run = run_in(project, *command, "--format", "encoding=cp1252")
+    assert run.returncode == 0, run.stderr
+    found = "format: kind: csv, encoding: cp1252, separator: semicolon, quoting: standard, skip: 2"
+    assert found in run.stdout
+    assert "lines skipped before the header: 2" in run.stdout
+    assert "column names stripped of spaces: 1" in run.stdout
+    assert "missing: 'N/A' (1)." in run.stdout
+    assert run.stdout.endswith("dvc exp run -S data.name=umfrage -S data.missing=drop\n")
+
+    set_params(project, {"data.name": "umfrage"})
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 1
+    assert "row 91 (not counting the header)" in download.stderr
+    set_params(project, {"data.name": "umfrage", "data.missing": "drop"})
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 0, download.stderr
+    assert "download: lines skipped before the header: 2" in download.stdout
+    facts = json.loads((project / "data/raw/facts.json").read_text())
+    assert facts["rows"] == 90
+    assert facts["dropped"]["rows without a label"] == 1
+    assert facts["repairs"] == {
+        "lines skipped before the header": 2,
+        "column names stripped of spaces": 1,
+    }
+    assert facts["format"] == {
+        "kind": "csv",
+        "compression": "none",
+        "encoding": "cp1252",
+        "separator": ";",
+        "quoting": "standard",
+        "header": "first",
+        "skip": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("encoding", "--format encoding: '' is not an encoding"),
+        ("quotes=none", "--format quotes: extra inputs are not permitted"),
+        ("skip=many", "--format skip: input should be a valid integer"),
+    ],
+)
+def test_a_wrong_format_is_refused(option: str, message: str, folder: Path) -> None:
+    run = run_in(folder, *COMMAND, "--format", option)
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_folder_as_data_name_is_refused(project: Path) -> None:
+    set_params(project, {"data.name": "data/own", "data.text": "a", "data.label": "b"})
+    download = run_in(project, "python", "-m", "stages.download")
+    assert download.returncode == 1
+    assert "data/own is a folder: name a file in it" in download.stderr
