@@ -1,14 +1,20 @@
 """Read files of a run, given by its Git revision, from the working tree, Git, or DVC."""
 
 import io
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ordinal.common.errors import UserError
 from ordinal.common.paths import MODEL, MODEL_CARD, PREDICTIONS
+
+if TYPE_CHECKING:
+    from dvc.api import DVCFileSystem
 
 WORKSPACE = "workspace"
 """The revision that stands for the files of the working tree."""
@@ -41,11 +47,10 @@ def fetch_model(revision: str, folder: Path) -> None:
     Raises:
         UserError: there is no such revision, or neither cache nor remote has its model.
     """
-    import dvc.api
-
-    with _reading(f"'{revision}' is not a folder or file, and the model of that revision"):
-        files = dvc.api.DVCFileSystem(".", rev=revision)
-        files.get(str(MODEL), str(folder), recursive=True)
+    what = f"'{revision}' is not a folder or file, and the model of that revision"
+    with _reading(what):
+        files, root = _project_at(revision)
+        files.get(str(root / MODEL), str(folder), recursive=True)
 
 
 def one_line(error: Exception) -> str:
@@ -59,11 +64,31 @@ def _read(path: Path, revision: str, what: str) -> bytes:
             return path.read_bytes()
         except FileNotFoundError:
             raise UserError(f"{path} is missing: run `make repro` first") from None
-    import dvc.api
-
     with _reading(f"{what} of '{revision}'"):
-        content: bytes = dvc.api.read(str(path), repo=".", rev=revision, mode="rb")
+        files, root = _project_at(revision)
+        content: bytes = files.cat_file(str(root / path))
     return content
+
+
+def _project_at(revision: str) -> tuple["DVCFileSystem", PurePosixPath]:
+    """Return the files of the repository at a revision, and the project's folder in it.
+
+    The project may be in a subdirectory of its repository. DVC then opens it as a "subrepo", and
+    needs to be told its cache and remotes.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.repo import Repo
+
+    with Repo() as here:
+        config = {
+            "core": here.config["core"],
+            "remote": here.config["remote"],
+            "cache": here.config["cache"] | {"dir": here.cache.local_cache_dir},
+        }
+        root = Path(here.root_dir).relative_to(here.scm.root_dir)
+    project = partial(Repo, config=config)
+    files = DVCFileSystem(".", revision, subrepos=True, config=config, repo_factory=project)
+    return files, PurePosixPath("/", root)
 
 
 @contextmanager
@@ -78,5 +103,15 @@ def _reading(what: str) -> Iterator[None]:
     except (DvcException, DataIndexDirError, SCMError, OSError) as error:
         raise UserError(
             f"{what} can't be read ({one_line(error)}): check that it is a commit, branch, tag or "
-            "experiment, and that its data is in DVC's cache or remote (`dvc pull`)"
+            f"experiment, and that its data is in DVC's cache or remote ({_ways_to_the_data()})"
         ) from None
+
+
+def _ways_to_the_data() -> str:
+    """Return how to get data that DVC's cache lacks. A worktree of git has a cache of its own."""
+    command = ["git", "rev-parse", "--git-dir", "--git-common-dir"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    folders = {Path(line).resolve() for line in run.stdout.splitlines()}
+    if len(folders) > 1:
+        return "`dvc pull`, or use the cache of the main worktree: `dvc cache dir --local PATH`"
+    return "`dvc pull`"
