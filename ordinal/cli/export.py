@@ -41,6 +41,8 @@ def onnx(
     with report_user_errors(RUN_AGAIN), model_path(model) as path:
         if out.suffix != ".onnx":
             raise UserError(f"--out {out}: the name has to end in .onnx")
+        if out.is_dir():
+            raise UserError(f"--out {out} is a folder: name a file in it")
         forms = {"the model": path, out.name: out}
         export_onnx(path, out)
         if int8:

@@ -34,10 +34,16 @@ def model_path(name: str) -> Iterator[Path]:
     """Yield the path of a model: `name`, or a temporary copy if `name` is a revision.
 
     Raises:
-        UserError: `name` is neither a path nor a revision with a model.
+        UserError: `name` is neither a path nor a revision with a model, or a folder is where a file
+            has to be, or the reverse.
     """
-    if Path(name).exists() or name.endswith(".onnx"):
-        yield Path(name)
+    path = Path(name)
+    if path.suffix == ".onnx" and path.is_dir():
+        raise UserError(f"--model {name} is a folder: name an .onnx file, or a model's folder")
+    if path.suffix != ".onnx" and path.is_file():
+        raise UserError(f"--model {name} is a file: name a model's folder, or an .onnx file")
+    if path.exists() or path.suffix == ".onnx":
+        yield path
         return
     if name == TRAINED:
         raise UserError(f"{name} is missing: run `make repro` first, or name a model with --model")

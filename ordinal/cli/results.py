@@ -18,6 +18,8 @@ def results(
     from ordinal.reporting.terminal import results_table
 
     with report_user_errors(RUN_AGAIN):
+        if project.is_file():
+            raise UserError(f"{project} is a file: name the root of a project")
         try:
             details = read_json(project / DETAILS)
         except FileNotFoundError as error:

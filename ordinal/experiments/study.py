@@ -91,9 +91,10 @@ def _read(path: Path) -> Any:
     """Read a YAML file, in which a key that is there twice is an error."""
     try:
         return YAML(typ="safe").load(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
+        problem = "is a folder" if path.is_dir() else "is missing"
         studies = ", ".join(sorted(map(str, FOLDER.glob("*.yaml")))) or "none"
-        raise UserError(f"{path} is missing; the studies here are: {studies}") from None
+        raise UserError(f"{path} {problem}; the studies here are: {studies}") from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1
         raise UserError(f"{path}, line {line}: not valid YAML: {error.problem}") from None

@@ -1,5 +1,7 @@
 """Read the texts to predict, in chunks, from arguments, a file, or stdin."""
 
+import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,27 +39,52 @@ def choose_texts(
     """Read the `column` of the one file named in `arguments`, the arguments, or lines of `stdin`.
 
     Raises:
-        UserError: there is a column without a single file, a file without a column, no stdin, or
-            `out` is the file that is read.
+        UserError: there is a column without a single file, an argument is a file or folder, there
+            is no stdin, or `out` is the file that is read.
     """
     if column:
         if len(arguments) != 1:
             raise UserError("--text names the column of one file: add the name of that file")
         path = Path(arguments[0])
+        if path.is_dir():
+            raise UserError(f"{path} is a folder: name a file in it")
         if out and out.resolve() == path.resolve():
             raise UserError(f"--out {out} is the file with the texts: choose another name")
         return TextSource(str(path), texts_of_file(path, column, fixed))
     if arguments:
-        if len(arguments) == 1 and _is_table(Path(arguments[0])):
-            raise UserError(f"{arguments[0]} is a file: name the column of its texts with --text")
+        _refuse_paths(arguments)
         return TextSource("arguments", iter([arguments]))
     if stdin is None:
         raise UserError("stdin is closed: give texts as arguments, or a file with --text")
     return TextSource("stdin", texts_of_lines(stdin.buffer))
 
 
+def _refuse_paths(arguments: Sequence[str]) -> None:
+    """Refuse names of files and folders among the texts, and propose the command to use.
+
+    Raises:
+        UserError: an argument is an existing file or folder.
+    """
+    for argument in filter(os.path.exists, arguments):
+        path, name = Path(argument), shlex.quote(argument)
+        if path.is_dir():
+            refusal = f"a folder: run `ordinal predict FILE --text COLUMN` with a file in {name}"
+        elif len(arguments) > 1:
+            refusal = "a file: predict one file at a time, or only texts"
+        elif _is_table(path):
+            refusal = (
+                "a file: name the column of its texts with --text, as in "
+                f"`ordinal predict {name} --text COLUMN`"
+            )
+        else:
+            refusal = f"a file: to predict each of its lines, run `ordinal predict < {name}`"
+        if not path.suffix:  # it may be a word
+            refusal += f"; to predict its name, run `echo {name} | ordinal predict`"
+        raise UserError(f"{argument} is {refusal}")
+
+
 def _is_table(path: Path) -> bool:
-    return (kind_of(path) in KINDS or path.suffix in (".gz", ".zip")) and path.is_file()
+    return path.suffix != ".txt" and (kind_of(path) in KINDS or path.suffix in (".gz", ".zip"))
 
 
 def texts_of_file(

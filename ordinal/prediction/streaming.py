@@ -81,8 +81,10 @@ def table_writer(path: Path | None) -> Iterator[Write]:
     The file appears under its name only if nothing raises.
 
     Raises:
-        UserError: the file's name has another ending.
+        UserError: the file's name has another ending, or is that of a folder.
     """
+    if path and path.is_dir():
+        raise UserError(f"--out {path} is a folder: name a file in it")
     with ExitStack() as stack:
         if path is None:
             yield _csv_writer(sys.stdout)

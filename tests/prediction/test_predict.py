@@ -152,6 +152,64 @@ def test_a_mistake_in_the_arguments_is_refused_in_one_sentence(
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["reviews.txt"], "to predict each of its lines, run `ordinal predict < reviews.txt`"),
+        (["my reviews.log"], "run `ordinal predict < 'my reviews.log'`"),
+        (["notes"], "`ordinal predict < notes`; to predict its name, run `echo notes | ordinal"),
+        (["reviews.csv"], "name the column of its texts with --text, as in `ordinal predict rev"),
+        (["reviews.txt", "reviews.csv"], "reviews.txt is a file: predict one file at a time"),
+        (["a good room", "reviews.csv"], "reviews.csv is a file: predict one file at a time"),
+        (["folder"], "folder is a folder: run `ordinal predict FILE --text COLUMN`"),
+        (["folder", "--text", "review"], "folder is a folder: name a file in it"),
+        (["a good room", "--out", "out.csv"], "--out out.csv is a folder: name a file in it"),
+        (["a good room", "--model", "reviews.txt"], "--model reviews.txt is a file: name a model"),
+        (["a good room", "--model", "m.onnx"], "--model m.onnx is a folder: name an .onnx file"),
+    ],
+)
+def test_the_name_of_a_file_or_folder_is_never_taken_for_a_text_or_the_reverse(
+    tmp_path: Path, arguments: list[str], advice: str
+) -> None:
+    for name in ("reviews.txt", "my reviews.log", "notes", "reviews.csv"):
+        (tmp_path / name).write_text("review\ngood room\n", encoding="utf-8")
+    for name in ("folder", "out.csv", "m.onnx", "models/ordinal"):
+        (tmp_path / name).mkdir(parents=True)
+    run = run_in(tmp_path, "ordinal", "predict", *arguments)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.startswith("error: ")
+    assert advice in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "../" * 2000, "no-such-file.txt", "/\n"])
+def test_a_text_that_is_no_file_is_a_text(text: str) -> None:
+    source = inputs.choose_texts([text], None, None, None)
+    assert list(source.chunks) == [[text]]
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        (["study", "studies"], "studies is a folder; the studies here are: studies/"),
+        (["results", "README.md"], "README.md is a file: name the root of a project"),
+        (["report", "--out", "data"], "data can't be written: Is a directory"),
+        (["export", "onnx", "--out", "m.onnx"], "--out m.onnx is a folder: name a file in it"),
+        (["push-to-hub", "a/b", "--model", "README.md"], "--model README.md is a file: name a"),
+        (["serve", "--model", "README.md"], "--model README.md is a file: name a model's folder"),
+    ],
+)
+def test_other_commands_refuse_a_folder_for_a_file_and_the_reverse(
+    finished_project: Path, command: list[str], complaint: str
+) -> None:
+    (finished_project / "m.onnx").mkdir()
+    run = run_in(finished_project, "ordinal", *command)
+    assert run.returncode == 1
+    assert complaint in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
 def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None:
     read = 0
 
