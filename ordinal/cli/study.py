@@ -38,6 +38,7 @@ def study(
 
     with report_user_errors():
         definition = load_study(file)
+        queue.refuse_untracked(definition.files)
         seeds = seeds or definition.seeds
         runs = queue.run_variants(definition.variants, seeds, jobs)
         variants = compare_variants(

@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,10 +39,14 @@ def run_variants(
     Returns the names of the experiments of each variant, one per seed.
 
     Raises:
-        UserError: the working tree differs from the commit, DVC refuses a run, or a run failed.
+        UserError: the queue can't work in this folder, the working tree differs from the commit,
+            DVC refuses a run, or a run failed.
     """
     from dvc.repo import Repo
 
+    with Repo() as repo:
+        settings = repo.config.read("local")
+        _refuse_folder(repo.root_dir, f"{repo.cache.local_cache_dir}", f"{settings}")
     _refuse_changes()
     _prepare_environment(jobs)
     # All variants of a seed come before the next seed, so that a partial study can be compared.
@@ -58,6 +63,49 @@ def run_variants(
                 _enqueue(repo, names[run], overrides)
         _wait(repo, set(names.values()), jobs)
     return {variant: [names[variant, seed] for seed in range(1, seeds + 1)] for variant in variants}
+
+
+def _refuse_folder(project: str, cache: str, settings: str) -> None:
+    """Refuse a folder in which DVC would lose the runs of its queue, before any of them starts.
+
+    DVC addresses the folder of a run by a URL in which it escapes nothing. With a `%` in the path
+    the run even finishes, and then its results are gone. DVC also writes its local settings and the
+    path of its cache to a file in ASCII (`dvc.repo.experiments.executor.local`, DVC 3.67).
+    """
+    if odd := [character for character in "#%?" if character in project]:
+        raise UserError(
+            f"DVC's queue does not work in {project}, because of the {odd[0]} in the path: rename "
+            "the folder, or move the project"
+        )
+    if not cache.isascii():
+        raise UserError(
+            f"DVC's queue does not work with its cache in {cache}, because the path is not ASCII: "
+            "move the cache to another folder and set it with `dvc cache dir --local FOLDER`, or "
+            "move the project"
+        )
+    if not settings.isascii():
+        raise UserError(
+            "DVC's queue does not work with settings that are not ASCII: change them in "
+            ".dvc/config.local"
+        )
+
+
+def refuse_untracked(files: Iterable[Path]) -> None:
+    """Refuse local files that neither git nor DVC tracks: runs in the queue would not have them.
+
+    Raises:
+        UserError: a file or folder of the project is not tracked.
+    """
+    for path in sorted(files):
+        if path.is_absolute():
+            continue
+        tracked = [path, *(f"{parent}.dvc" for parent in (path, *path.parents[:-1]))]
+        listed = ["git", "ls-files", "--", *map(str, tracked)]
+        if not subprocess.run(listed, capture_output=True, check=False).stdout:
+            raise UserError(
+                f"{path} is not under version control, so runs in DVC's queue would not have it: "
+                f"run `{shlex.join(['dvc', 'add', str(path)])}`, and commit the .dvc file"
+            )
 
 
 def _refuse_changes() -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
@@ -19,11 +19,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from ordinal.common.errors import UserError, dotted_path, quoted
-from ordinal.common.params import SECTIONS
+from ordinal.common.params import SECTIONS, Data, Model
+from ordinal.common.paths import CATALOG
 from ordinal.experiments.variants import Metric
+from ordinal.sources.catalog import load_catalog
 
 FOLDER = Path("studies")
 SEED = "train.seed"
+SAME_ROWS = ("data.name", "data.label", "split.")
+"""Parameters that decide which rows are tested, or what their labels are."""
 
 Parameters = Annotated[
     dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)
@@ -44,6 +48,8 @@ class Study:
     """The variant that the others are compared with."""
     variants: Mapping[str, tuple[str, ...]]
     """What each variant changes in params.yaml, as DVC's overrides (`train.lr=5e-05`)."""
+    files: frozenset[Path]
+    """The local data files and encoders of the variants."""
 
 
 class _File(BaseModel):
@@ -71,7 +77,8 @@ def load_study(path: Path) -> Study:
 
     Raises:
         UserError: the file is missing or not valid YAML, a key or parameter is unknown or has a bad
-            value, there are fewer than two variants, or the reference is not one of them.
+            value, there are fewer than two variants, the reference is not one of them, or the
+            variants would be tested on different rows.
     """
     content = _read(path)
     if not isinstance(content, dict):
@@ -83,8 +90,10 @@ def load_study(path: Path) -> Study:
     _refuse_unknown_parameters(path, "set", file.set)
     for name, parameters in file.variants.items():
         _refuse_unknown_parameters(path, f"variants.{name}", parameters)
+        _refuse_other_rows(path, f"variants.{name}", parameters)
     variants = {name: _overrides(path, file, name) for name in file.variants}
-    return Study(path.stem, file.metric, file.seeds, file.reference, variants)
+    files = frozenset(_local_files(file))
+    return Study(path.stem, file.metric, file.seeds, file.reference, variants, files)
 
 
 def _read(path: Path) -> Any:
@@ -111,6 +120,27 @@ def _refuse_unknown_parameters(path: Path, place: str, parameters: Mapping[str, 
         if key not in known:
             hint = _hint(key, known, "write parameters of params.yaml as section.key")
             raise UserError(f"{path}: {place}.{key} is not a parameter; {hint}")
+
+
+def _refuse_other_rows(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse variants that could not be compared after all of them were trained."""
+    for key in parameters:
+        if key.startswith(SAME_ROWS):
+            raise UserError(
+                f"{path}: {place}.{key}: variants are compared on the same test rows, so move it "
+                "to `set`, which applies to all variants"
+            )
+
+
+def _local_files(file: _File) -> Iterator[Path]:
+    catalog, data, model = load_catalog(CATALOG), Data.load(), Model.load()
+    for own in file.variants.values():
+        parameters = {"data.name": data.name, "model.name": model.name} | file.set | own
+        name = parameters["data.name"]
+        sources = catalog.data[name].sources if name in catalog.data else [name]
+        for source in (*sources, parameters["model.name"]):
+            if isinstance(source, str) and Path(source).exists():
+                yield Path(source)
 
 
 def _overrides(path: Path, file: _File, variant: str) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Test how a study runs through DVC's queue, continues after an interruption, and fails."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from contextlib import chdir
@@ -127,6 +129,52 @@ def test_a_run_that_dvc_refuses_is_named() -> None:
     repo: Any = SimpleNamespace(experiments=SimpleNamespace(run=refuse))
     with pytest.raises(UserError, match=r"^'corn-1' can't be queued: no such thing$"):
         study_queue._enqueue(repo, "corn-1", ["train.los=corn"])
+
+
+@pytest.mark.parametrize(
+    ("folder", "cache", "settings", "reason"),
+    [
+        ("/a%20b", "/a%20b/.dvc/cache", "{}", "does not work in /a%20b, because of the % in the"),
+        ("/a#b", "/a#b/.dvc/cache", "{}", "because of the # in the path: rename the folder"),
+        ("/a?b", "/elsewhere", "{}", "because of the ? in the path: rename the folder"),
+        ("/ü", "/ü/.dvc/cache", "{}", "the path is not ASCII: move the cache to another folder"),
+        ("/a", "/a/.dvc/cache", "{'url': 'ü'}", "settings that are not ASCII: change them in"),
+    ],
+)
+def test_a_folder_in_which_dvc_would_lose_runs_is_refused(
+    folder: str, cache: str, settings: str, reason: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(reason)):
+        study_queue._refuse_folder(folder, cache, settings)
+
+
+@pytest.mark.parametrize("folder", ["/a b", "/ü", "/a&b'c;d\"e", "/a:b", "/a*b[c]", "/a$HOME"])
+def test_a_folder_in_which_dvc_keeps_runs_is_not_refused(folder: str) -> None:
+    study_queue._refuse_folder(folder, "/cache", "{}")
+
+
+def test_data_that_nobody_tracks_is_refused_before_anything_is_queued(
+    finished_project: Path,
+) -> None:
+    own = finished_project / "data/own"
+    for name in ("tracked by dvc.csv", "new file.csv"):
+        shutil.copy(own / "small.csv", own / name)
+    added = run_in(finished_project, "dvc", "add", "--quiet", "data/own/tracked by dvc.csv")
+    assert added.returncode == 0, added.stderr
+    tracked = map(Path, ("data/own/small.csv", "data/own/tiny", "data/own/tracked by dvc.csv"))
+    with chdir(finished_project):
+        study_queue.refuse_untracked([*tracked, Path("/usr/share/reviews.csv")])
+    study = write_study(finished_project, "train.loss=corn", "train.loss=emd")
+    path = finished_project / "studies/small.yaml"
+    changed = path.read_text().replace(
+        "{train.epochs", "{data.name: data/own/new file.csv, train.epochs"
+    )
+    path.write_text(changed)
+    run = run_in(finished_project, *study)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: data/own/new file.csv is not under version control")
+    assert "run `dvc add 'data/own/new file.csv'`, and commit" in run.stderr
+    assert experiments(finished_project) == []
 
 
 @pytest.mark.parametrize("variant", ["lr = 1e-3", "-x.lock", "@{", "...", "größer"])

@@ -78,6 +78,28 @@ def test_the_parameters_of_a_variant_override_those_of_all(tmp_path: Path) -> No
     assert load_study(write(tmp_path, text)).variants["emd"][0] == "train.epochs=2"
 
 
+def test_the_local_files_are_those_of_the_parameters_and_of_the_catalog(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("params.yaml", "data/catalog.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    entry = "  mine: {sources: [a.csv], allow_unpinned: true, text: t, label: l, labels: [1, 2], "
+    entry += "licence: MIT, origin: here}\n"
+    catalog = (tmp_path / "data/catalog.yaml").read_text(encoding="utf-8")
+    catalog = catalog.replace("data:\n", f"data:\n{entry}", 1)
+    (tmp_path / "data/catalog.yaml").write_text(catalog, encoding="utf-8")
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "encoder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_study(write(tmp_path)).files == set()  # the demo, and an encoder of the catalog
+    text = STUDY.replace("epochs: 1", "epochs: 1\n  data.name: mine\n  model.name: encoder")
+    assert load_study(write(tmp_path, text)).files == {Path("a.csv"), Path("encoder")}
+    text = STUDY.replace("epochs: 1", "epochs: 1\n  data.name: b.csv")
+    assert load_study(write(tmp_path, text)).files == {Path("b.csv")}
+
+
 @pytest.mark.parametrize("nothing", ["default: {}", "default:"])
 def test_a_variant_may_set_nothing(nothing: str, tmp_path: Path) -> None:
     text = f"description: d\nreference: 0.1\nvariants:\n  {nothing}\n  0.1: {{train.lr: 0.1}}\n"
@@ -119,6 +141,12 @@ def test_a_value_reaches_the_stages_as_it_is_written(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        (
+            "    train.loss: emd",
+            "    split.seed: 2",
+            ": variants.emd.split.seed: variants are compared on the same test rows, so move it",
+        ),
+        ("    train.loss: emd", "    data.name: b.csv", ": variants.emd.data.name: variants are"),
         ("seeds:", "seed:", ": seed is not a key of a study; did you mean seeds?"),
         ("seeds: 2", "seeds: 0", ": seeds is 0: input should be greater than or equal to 1"),
         ("seeds: 2", "seeds: two", ": seeds is 'two': input should be a valid integer"),
