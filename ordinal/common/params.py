@@ -109,7 +109,8 @@ class Split(Section):
     """The split into train, validation and test."""
 
     method: SplitMethod = "shuffle"
-    """shuffle: the tutorial's rows; hash: by text, so that duplicates are in the same part."""
+    """shuffle: the tutorial's rows; hash: by text, so that duplicates are in the same part;
+    stratified: each label has the same shares, so that every part has every label."""
     seed: int = Field(1, ge=0, lt=2**32)
     train: float = Field(0.7, gt=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)

@@ -3,17 +3,29 @@
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 
+from ordinal.common.errors import UserError
+from ordinal.common.labels import list_labels
 from ordinal.common.paths import PARTS
+from ordinal.common.types import Labels, SplitMethod
 
 Parts = npt.NDArray[np.int8]
 """Index in `PARTS` of each row's part, shape (rows,)."""
 
 Prints = npt.NDArray[np.void]
 """Fingerprint of each row's text, shape (rows,)."""
+
+MIN_ROWS = 10  # of a label: a tenth of them, the usual share for validation, is one row
+CONSEQUENCE = {
+    "train": "so the model can't learn it",
+    "validation": "so the choice of the epoch and the calibration ignore it",
+    "test": "so the results say nothing about it",
+}
+"""What follows if a part lacks a label."""
 
 
 def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
@@ -55,6 +67,80 @@ def hash_split(prints: Prints, shares: Sequence[float], seed: int) -> Parts:
         for print_ in prints
     )
     return np.fromiter(((u >= first) + (u >= second) for u in uniform), np.int8)
+
+
+def stratified_split(
+    labels: Labels, shares: Sequence[float], seed: int, names: Sequence[str]
+) -> Parts:
+    """Split the rows of each label at random, in the same shares for all labels.
+
+    Each label has at least one row in each part, and otherwise its shares rounded up or down.
+    `sklearn.model_selection.StratifiedShuffleSplit` leaves a part without a rare label.
+
+    Args:
+        labels: Class of each row, shape (rows,).
+        shares: Shares of train, validation and test, which add up to 1.
+        seed: Seed of the shuffle.
+        names: The K labels, lowest first.
+
+    Raises:
+        UserError: a label has fewer rows than there are parts.
+    """
+    rows_per_class = np.bincount(labels, minlength=len(names))
+    if scarce := list(compress(names, rows_per_class < len(PARTS))):
+        raise UserError(
+            f"split.method is stratified, but fewer than {len(PARTS)} rows have the label "
+            f"{list_labels(scarce)}: add rows, or merge the label with one next to it"
+        )
+    order = np.random.default_rng(seed).permutation(len(labels))
+    parts = np.empty(len(labels), np.int8)
+    for index, rows in enumerate(rows_per_class):
+        sizes = _whole_sizes(int(rows), shares)
+        parts[order[labels[order] == index]] = np.repeat(np.arange(len(PARTS)), sizes)
+    return parts
+
+
+def _whole_sizes(rows: int, shares: Sequence[float]) -> Labels:
+    """Return whole sizes of the parts: the largest remainders are rounded up, and none is 0."""
+    exact = rows * np.array(shares)
+    sizes = np.floor(exact + 1e-9).astype(np.int64)
+    most = np.argsort(sizes - exact, kind="stable")[: rows - sizes.sum()]
+    sizes[most] += 1
+    for empty in np.flatnonzero(sizes == 0):
+        sizes[sizes.argmax()] -= 1
+        sizes[empty] = 1
+    return sizes
+
+
+def label_warnings(
+    labels: Labels, parts: Parts, names: Sequence[str], method: SplitMethod
+) -> list[str]:
+    """Return a sentence for each part that lacks labels, and one about labels with few rows."""
+    counts = np.stack(
+        [np.bincount(labels[parts == part], minlength=len(names)) for part in range(len(PARTS))]
+    )
+    advice = "Add rows, or merge the label with one next to it."
+    if method != "stratified":
+        advice = (
+            f"Set split.method to stratified, which needs {len(PARTS)} rows of each label. {advice}"
+        )
+    found = []
+    for part, rows in zip(PARTS, counts, strict=True):
+        if missing := list(compress(names, rows == 0)):
+            found.append(
+                f"No row for {part} has the label {list_labels(missing)}, {CONSEQUENCE[part]}. {advice}"
+            )
+    scarce = [
+        f"{name} ({rows})"
+        for name, rows in zip(names, counts.sum(axis=0), strict=True)
+        if rows < MIN_ROWS
+    ]
+    if scarce:
+        found.append(
+            f"Labels with fewer than {MIN_ROWS} rows: {list_labels(scarce)}. A model hardly learns "
+            "them, and their test results say little."
+        )
+    return found
 
 
 def fingerprints(texts: Iterable[str]) -> Prints:
