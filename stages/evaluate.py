@@ -93,12 +93,18 @@ def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) ->
 def upstream_results() -> dict[str, Any]:
     """Collect the results of earlier stages, so that readers need only one file."""
     facts = read_json(FACTS)
+    changes = {key: nonzero(facts.get(key, {})) for key in ("dropped", "repairs")}
     return {
-        "data": {key: facts[key] for key in ("name", "synthetic", "rows")},
+        "data": {key: facts[key] for key in ("name", "synthetic", "rows")}
+        | {key: counts for key, counts in changes.items() if counts},
         "split": read_json(SPLIT_COUNTS),
         "tokens": read_json(TOKEN_COUNTS),
         "baseline": read_json(BASELINE),
     }
+
+
+def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def metrics_of(predictions: Predictions) -> dict[str, float | None]:

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ordinal.evaluation.results import BASELINE_NAMES, METRIC_NAMES, format_number, results_rows
+from ordinal.evaluation.results import (
+    FEATURES,
+    METRIC_NAMES,
+    baseline_names,
+    format_number,
+    results_rows,
+    tfidf_features,
+    warnings_of,
+)
 from ordinal.model.readme import markdown_templates, usage
 
 
@@ -47,7 +55,9 @@ def model_card(
         usage=usage(train["loss"], train["decode"]),
         results=results_rows(details),
         metric_names=METRIC_NAMES,
-        baseline_names=BASELINE_NAMES,
+        baseline_names=baseline_names(details),
+        features=FEATURES[tfidf_features(details)],
+        warnings=warnings_of(details),
         rarest=min(counts, key=counts.__getitem__),
     )
 

@@ -15,7 +15,7 @@ def results(
     project: Annotated[Path, typer.Argument(help="Root of the project.")] = Path(),
 ) -> None:
     """Compare the model with the baselines, on the test rows."""
-    from ordinal.reporting.terminal import results_table
+    from ordinal.reporting.terminal import results_table, warning_lines
 
     with report_user_errors(RUN_AGAIN):
         if project.is_file():
@@ -25,3 +25,5 @@ def results(
         except FileNotFoundError as error:
             raise UserError(f"{error.filename} is missing: run `make repro` first") from None
         print_table(results_table(details))
+        for line in warning_lines(details):
+            print(line)

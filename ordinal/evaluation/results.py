@@ -2,8 +2,10 @@
 
 `details` has these keys:
 
-- data: name, synthetic, rows.
-- split, tokens, baseline: the results of these stages (metrics/split.json and so on).
+- data: name, synthetic, rows. If there are any: dropped and repairs, the counts of what was dropped
+  or repaired, by kind.
+- split, tokens, baseline: the results of these stages (metrics/split.json and so on). If there are
+  any: warnings of the split; features and warning of a baseline.
 - train, validation, test: `metrics.all_metrics` of each part.
 - bootstrap: low and high end of each test metric's 95 % interval.
 - calibration: temperature, and `metrics.distribution_metrics` of the test rows before and after.
@@ -26,11 +28,40 @@ METRIC_NAMES = {
     "log_loss": "log loss ↓",
 }
 """Name of each metric; ↓: lower is better, ↑: higher is better."""
-BASELINE_NAMES = {"median": "median", "tfidf": "TF-IDF"}
+FEATURES = {"words": "words and word pairs", "characters": "sequences of 1 to 3 characters"}
+"""Features of the baseline TF-IDF."""
 
 HEADLINE_DIGITS = 4
 # Kendall's tau is left out: it ranks models as Spearman's correlation does.
 HEADLINE_METRICS = tuple(name for name in METRIC_NAMES if name != "kendall")
+
+
+def baseline_names(details: dict[str, Any]) -> dict[str, str]:
+    """Return the names of the baselines in tables."""
+    characters = tfidf_features(details) == "characters"
+    names = {"median": "median", "tfidf": "TF-IDF (characters)" if characters else "TF-IDF"}
+    return {key: names[key] for key in details["baseline"]}
+
+
+def tfidf_features(details: dict[str, Any]) -> str:
+    """Return the key in `FEATURES` of the features of the baseline TF-IDF."""
+    features: str = details["baseline"].get("tfidf", {}).get("features", "words")
+    return features
+
+
+def warnings_of(details: dict[str, Any]) -> list[str]:
+    """Return what a reader has to know about the data, the split and the baselines."""
+    return [
+        *_counted("Rows that were dropped", details["data"].get("dropped", {})),
+        *_counted("Repairs of the file", details["data"].get("repairs", {})),
+        *details["split"].get("warnings", ()),
+        *(metrics["warning"] for metrics in details["baseline"].values() if "warning" in metrics),
+    ]
+
+
+def _counted(what: str, counts: dict[str, int]) -> list[str]:
+    listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    return [f"{what}: {listed}."] if counts else []
 
 
 def headline(details: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ordinal.evaluation.metrics import confusion_matrix
 from ordinal.evaluation.predictions import probabilities_of
-from ordinal.evaluation.results import BASELINE_NAMES, METRIC_NAMES, format_number, results_rows
+from ordinal.evaluation.results import (
+    FEATURES,
+    METRIC_NAMES,
+    baseline_names,
+    format_number,
+    results_rows,
+    tfidf_features,
+    warnings_of,
+)
 from ordinal.reporting.charts import curves, reliability_diagram
 from ordinal.reporting.run import Run, Stage
 
@@ -34,7 +42,9 @@ def report(run: Run) -> str:
     return pages.get_template("report.html").render(
         run=run,
         names=names,
-        baseline_names=BASELINE_NAMES,
+        baseline_names=baseline_names(run.details),
+        features=FEATURES[tfidf_features(run.details)],
+        warnings=warnings_of(run.details),
         metric_names=METRIC_NAMES,
         results=results_rows(run.details),
         confusion=confusion.tolist(),

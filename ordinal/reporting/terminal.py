@@ -1,12 +1,13 @@
 """Tables for the terminal: results, comparisons of runs, predictions, and the labels of a file."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
-from ordinal.evaluation.results import BASELINE_NAMES, format_number, results_rows
+from ordinal.evaluation.results import baseline_names, format_number, results_rows, warnings_of
 
 if TYPE_CHECKING:
     from ordinal.own_data.inspection import Facts
@@ -20,8 +21,8 @@ def results_table(details: dict[str, Any]) -> Table:
     kind = "synthetic reviews" if data["synthetic"] else "reviews"
     table = Table(title=f"Test rows of {escape(data['name'])} ({data['rows']} {kind} in all)")
     table.add_column("metric")
-    for name in details["baseline"]:
-        table.add_column(BASELINE_NAMES[name], justify="right")
+    for name in baseline_names(details).values():
+        table.add_column(name, justify="right")
     table.add_column("this model", justify="right", style="bold")
     table.add_column("95 % interval", justify="right")
     for row in results_rows(details):
@@ -37,6 +38,14 @@ def results_table(details: dict[str, Any]) -> Table:
         f"ece {format_number(before['ece'])} before, {format_number(after['ece'])} after."
     )
     return table
+
+
+def warning_lines(details: dict[str, Any]) -> list[str]:
+    """Return the lines of the warnings about a run, to be printed below its results."""
+    return [
+        textwrap.fill(f"Warning: {warning}", 80, subsequent_indent="  ", break_on_hyphens=False)
+        for warning in warnings_of(details)
+    ]
 
 
 def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]") -> Table:

@@ -64,7 +64,8 @@ def run_of(**facts: object) -> dict[str, Any]:
 
 
 TEST = {name: 0.1 + index / 70 for index, name in enumerate(METRIC_NAMES)} | {"kendall": None}
-DETAILS = {
+DETAILS: dict[str, Any] = {
+    "data": {"name": "reviews.csv", "synthetic": False, "rows": 2500},
     "split": {
         "rows": {"train": 1750, "validation": 250, "test": 500},
         "duplicates_of_earlier_parts": {"validation": 1, "test": 7},
@@ -148,6 +149,31 @@ def test_synthetic_data_is_called_synthetic() -> None:
     card = model_card(**run_of(synthetic=True))
     assert "**The data is synthetic.**" in card
     assert ModelCard(card).data.eval_results[0].dataset_name == "reviews.csv (synthetic)"
+
+
+def test_warnings_and_the_features_of_the_baseline_are_in_the_card() -> None:
+    plain = model_card(**run_of())
+    assert "Warning" not in plain
+    assert "is a logistic regression on words and word pairs." in plain
+    tfidf = DETAILS["baseline"]["tfidf"] | {
+        "features": "characters",
+        "warning": "It is <b>bad</b>.",
+    }
+    details = DETAILS | {
+        "data": DETAILS["data"] | {"dropped": {"blank rows": 3}},
+        "split": DETAILS["split"] | {"warnings": ["No row for test has the label a|b."]},
+        "baseline": DETAILS["baseline"] | {"tfidf": tfidf},
+    }
+    card = model_card(**run_of() | {"details": details})
+    for sentence in (
+        "\n**Warning:** Rows that were dropped: blank rows (3).\n",
+        "\n**Warning:** No row for test has the label a\\|b.\n",
+        "\n**Warning:** It is &lt;b&gt;bad&lt;/b&gt;.\n",
+        "| metric | median | TF-IDF (characters) | this model |",
+        "is a logistic regression on sequences of 1 to 3 characters.",
+    ):
+        assert sentence in card
+    assert Page(card).text.count("Warning") == 3
 
 
 def test_a_card_without_a_value_is_an_error() -> None:

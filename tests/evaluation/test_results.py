@@ -8,15 +8,19 @@ import pytest
 from ordinal.evaluation.results import (
     HEADLINE_METRICS,
     METRIC_NAMES,
+    baseline_names,
     format_interval,
     format_number,
     headline,
     results_rows,
+    warnings_of,
 )
 
 METRICS: dict[str, float | None] = dict.fromkeys(METRIC_NAMES, 1 / 3) | {"spearman": None}
 DETAILS: dict[str, Any] = {
     "baseline": {"median": METRICS | {"mae": 1.23456789}, "tfidf": METRICS},
+    "data": {"name": "demo"},
+    "split": {"rows": {}},
     "train": METRICS | {"mae": 0.123456},
     "validation": METRICS | {"mae": 0.234567},
     "test": METRICS,
@@ -58,3 +62,25 @@ def test_format_number(value: float | None, form: str, text: str) -> None:
 
 def test_format_interval() -> None:
     assert format_interval(0.1, None) == "0.1000 to –"
+
+
+def test_there_are_no_warnings_and_words_if_nothing_else_is_recorded() -> None:
+    assert warnings_of(DETAILS) == []
+    assert baseline_names(DETAILS) == {"median": "median", "tfidf": "TF-IDF"}
+
+
+def test_warnings_name_what_was_dropped_repaired_absent_and_not_learned() -> None:
+    tfidf = METRICS | {"features": "characters", "warning": "TF-IDF learned nothing."}
+    details = DETAILS | {
+        "data": {"dropped": {"blank rows": 3, "other rows": 1}, "repairs": {"lines skipped": 2}},
+        "split": {"warnings": ["No row for test has the label 1."]},
+        "baseline": {"median": METRICS, "tfidf": tfidf},
+    }
+    assert warnings_of(details) == [
+        "Rows that were dropped: blank rows (3), other rows (1).",
+        "Repairs of the file: lines skipped (2).",
+        "No row for test has the label 1.",
+        "TF-IDF learned nothing.",
+    ]
+    assert baseline_names(details)["tfidf"] == "TF-IDF (characters)"
+    assert headline(details)["baseline"]["tfidf"] == {"mae": 0.3333}
