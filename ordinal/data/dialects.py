@@ -19,7 +19,7 @@ from ordinal.data.rows import is_blank
 USUAL = {"csv": ",", "tsv": "\t", "tab": "\t", "txt": "\t"}
 """Separators by the ending of the file's name, for tables that several fit, or none."""
 EXCEL_LINE = re.compile(r'\s*"?sep=(.)"?\s*', re.IGNORECASE)
-ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\[",;\t|]')
+ESCAPE = re.compile(r'(?<!\\)(?:\\\\)*\\[",;\t|\r\n]')
 MOST = 0.9  # share of the rows; some may lack their last cells
 
 
@@ -195,8 +195,8 @@ def _choose_quoting(attempt: _Attempt) -> Reading:
     if standard.is_broken or standard.fitting < MOST:
         return standard if _are_mostly_wrapped(literal) else literal
     # Tables that are separated by tabs are often written without quoting.
-    is_literal = attempt.separator == "\t" and not _needs_marks(literal)
-    return literal if is_literal else standard
+    is_literal = attempt.separator == "\t" and len(literal.rows) == len(standard.rows)
+    return literal if is_literal and not _needs_marks(literal) else standard
 
 
 def _with_backslashes(attempt: _Attempt, standard: Reading, backslash: Reading) -> Reading:
@@ -207,6 +207,8 @@ def _with_backslashes(attempt: _Attempt, standard: Reading, backslash: Reading) 
     in_marks = re.compile(rf'(?:^|{separator})"(?:[^"\\]|\\.)*\\"')
     if any(map(in_marks.search, attempt.sample.lines)):
         return backslash
+    if backslash.width < 2:
+        return standard
     literal = attempt.read("none")
     return replace(literal, rival="backslash") if literal.fits else backslash
 
@@ -228,14 +230,19 @@ def _are_mostly_wrapped(literal: Reading) -> bool:
 
 
 def _needs_marks(literal: Reading) -> bool:
-    """Whether the marks around cells serve as quoting: they double others, or fill a column."""
+    """Whether the marks around cells serve as quoting.
+
+    They do if they protect other marks or line ends, or surround all cells of a column or its name.
+    """
     cells = _cells_with_marks(literal)
-    if any('""' in cell[1:-1] for _, cell in cells if _is_wrapped(cell)):
+    wrapped = [cell[1:-1] for _, cell in cells if _is_wrapped(cell)]
+    header, *rows = literal.rows
+    # With a single column, the separator is not known.
+    protected = r'""|[\r\n]' if literal.width > 1 else r'""|[\r\n,;\t|]'
+    if any(map(_is_wrapped, header)) or any(re.search(protected, cell) for cell in wrapped):
         return True
     columns = {column for column, _ in cells}
-    wrapped = {
-        column
+    return len(rows) > 1 and all(
+        all(_is_wrapped(row[column]) for row in rows if not is_blank(row[column]))
         for column in columns
-        if all(_is_wrapped(row[column]) for row in literal.rows[1:] if not is_blank(row[column]))
-    }
-    return bool(columns) and len(literal.rows) > 2 and wrapped == columns
+    )

@@ -16,6 +16,7 @@ from ordinal.data.rows import (
     BLANK,
     NO_LABEL,
     NO_TEXT,
+    is_blank,
     label_problem,
     lacks_label,
     refuse_many_classes,
@@ -38,9 +39,14 @@ def infer_labels(path: Path, column: str) -> list[int]:
     """
     source = str(path)
     labels: set[int] = set()
+    seen: set[str] = set()
     rows = 0
     for chunk in read_table(path, [column], source):
         for number, cell in enumerate(chunk[column], rows + 1):
+            if isinstance(cell, str):
+                if cell in seen:
+                    continue
+                seen.add(cell)
             if not lacks_label(cell):
                 labels.add(_whole_number(cell, row_of(source, number)))
         rows += len(chunk)
@@ -125,16 +131,24 @@ def _checked(
     """
     text_column, label_column = chunk.columns
     texts, indices = [], []
+    index_of: dict[object, int] = {}  # by the label as it is written
     cells = chunk.itertuples(index=False, name=None)
     for number, (text, label) in enumerate(cells, rows_before + 1):
-        lack = what_is_missing(text, label, classes)
-        if lack in dropped:
-            dropped[lack] += 1
-            continue
+        index = index_of.get(label) if isinstance(label, str) else None
+        if index is None or is_blank(text):
+            lack = what_is_missing(text, label, classes)
+            if lack in dropped:
+                dropped[lack] += 1
+                continue
         if problem := text_problem(text):
             raise UserError(f"{row_of(source, number)}: column {quoted(text_column)} {problem}")
-        if problem := label_problem(label, classes):
-            raise UserError(f"{row_of(source, number)}: column {quoted(label_column)}: {problem}")
+        if index is None:
+            if problem := label_problem(label, classes):
+                row = row_of(source, number)
+                raise UserError(f"{row}: column {quoted(label_column)}: {problem}")
+            index = classes[label_key(label)]
+            if isinstance(label, str):
+                index_of[label] = index
         texts.append(text)
-        indices.append(classes[label_key(label)])
+        indices.append(index)
     return pa.table([pa.array(texts, pa.string()), pa.array(indices, pa.int32())], SCHEMA)

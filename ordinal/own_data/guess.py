@@ -102,9 +102,10 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
             other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
             ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))
     if not ranks:
+        has = ", ".join(map(quoted, columns)) or "no other column"
         raise UserError(
-            f"{path}: no column looks like labels (2 to {MAX_GUESSED} different values): name the "
-            "column of the labels with --label"
+            f"{path}: no column looks like labels (2 to {MAX_GUESSED} different values, in two "
+            f"rows or more each); it also has {has}: name the column of the labels with --label"
         )
     return sorted(ranks, key=lambda name: ranks[name])
 

@@ -8,10 +8,12 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -20,8 +22,12 @@ from hypothesis import strategies as st
 
 from ordinal.common.errors import UserError
 from ordinal.common.params import SECTIONS
+from ordinal.data.detection import detect
 from ordinal.data.reviews import infer_labels, write_reviews
 from ordinal.data.tables import read_table
+from ordinal.own_data.guess import order_of
+from ordinal.own_data.inspection import inspect
+from ordinal.own_data.proposal import propose
 from ordinal.sources.catalog import Catalog, load_catalog
 from tests.conftest import ROOT
 
@@ -93,10 +99,29 @@ LINES = "".join(
 ).encode()
 
 
+ARRAY = json.dumps([{"review": text, "stars": stars} for text, stars in ROWS]).encode()
+ESCAPED = b'review,stars\n"good, really",4\n"so \\"so\\"",3\n"bad\nbad",1\n,\nfine,4.0\n'
+TABS = b'review\tstars\n"good, really\t4\nso "so"\t3\nbad bad\t1\n\t\nfine\t4.0\n'
+FASTTEXT = b'__label__4 good, really\n__label__3 so "so"\n__label__1 bad\n\n__label__4.0 fine\n'
+TITLED = b"\nsep=;\nReviews of 2024\n\nreview;stars\n" + CSV.partition(b"\n")[2].replace(b",", b";")
+
+
 def zipped(content: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("reviews.csv", content)
+    return buffer.getvalue()
+
+
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    pd.DataFrame(ROWS, columns=["review", "stars"]).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def excel() -> bytes:
+    buffer = io.BytesIO()
+    pd.DataFrame(ROWS, columns=["review", "stars"]).to_excel(buffer, index=False)
     return buffer.getvalue()
 
 
@@ -105,20 +130,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
-def read(path: Path, content: bytes) -> None:
-    """Read a table as the download stage does, and check what it accepts."""
+def read(path: Path, content: bytes, columns: Sequence[str] = ("review", "stars")) -> None:
+    """Read a table as the download stage does; what it takes has to be clean."""
     path.write_bytes(content)
     out = path.with_name("out.parquet")
     with accepted_or_refused():
-        labels = infer_labels(path, "stars")
-        facts = write_reviews(
-            read_table(path, ["review", "stars"], path.name), labels, out, path.name
-        )
+        labels = infer_labels(path, columns[1])
+        repairs: Counter[str] = Counter()
+        chunks = read_table(path, columns, path.name, None, repairs)
+        facts = write_reviews(chunks, labels, out, path.name, "drop")
         written = pq.read_table(out).to_pylist()
         assert len(written) == facts["rows"] == sum(facts["rows_per_label"].values())
         assert {row["label"] for row in written} == set(range(len(labels)))
         assert all(row["text"].strip() and "\0" not in row["text"] for row in written)
-        json.dumps(facts)
+        json.dumps([facts, repairs, detect(path, path.name, None, columns).fields()])
 
 
 def test_the_undamaged_tables_are_accepted(folder: Path) -> None:
@@ -127,9 +152,17 @@ def test_the_undamaged_tables_are_accepted(folder: Path) -> None:
         "r.jsonl": LINES,
         "r.csv.gz": gzip.compress(CSV),
         "r.csv.zip": zipped(CSV),
+        "r.json": ARRAY,
+        "escaped.csv": ESCAPED,
+        "r.tsv": TABS,
+        "titled.csv": TITLED,
+        "r.parquet": parquet(),
+        "r.xlsx": excel(),
     }.items():
         (folder / name).write_bytes(content)
         assert infer_labels(folder / name, "stars") == [1, 3, 4]
+    (folder / "r.txt").write_bytes(FASTTEXT)
+    assert infer_labels(folder / "r.txt", "label") == [1, 3, 4]
 
 
 @fuzz
@@ -146,11 +179,65 @@ def test_any_bytes_as_json_lines(folder: Path, content: bytes) -> None:
 
 @fuzz
 @given(
-    st.sampled_from(["r.csv.gz", "r.csv.zip", "r.tsv", "r.parquet"]),
-    st.one_of(mutated(gzip.compress(CSV, mtime=0)), mutated(zipped(CSV)), mutated(CSV)),
+    st.sampled_from(["r.csv.gz", "r.csv.zip", "r.tsv", "r.parquet", "r"]),
+    st.one_of(mutated(gzip.compress(CSV, mtime=0)), mutated(zipped(CSV)), mutated(parquet())),
 )
-def test_any_bytes_as_another_kind(folder: Path, name: str, content: bytes) -> None:
+def test_any_bytes_as_a_compressed_table_or_parquet(
+    folder: Path, name: str, content: bytes
+) -> None:
     read(folder / name, content)
+
+
+@fuzz
+@given(
+    st.sampled_from(["r.csv", "r.tsv", "r.json", "r.txt", "r"]),
+    st.one_of(*(mutated(table) for table in (ARRAY, ESCAPED, TABS, TITLED))),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le"]),
+)
+def test_any_bytes_as_another_kind(folder: Path, name: str, content: bytes, encoding: str) -> None:
+    if encoding != "utf-8":
+        content = content.decode("latin-1").encode(encoding)
+    read(folder / name, content)
+
+
+@fuzz
+@given(mutated(FASTTEXT))
+def test_any_bytes_as_fasttext(folder: Path, content: bytes) -> None:
+    read(folder / "r.txt", content, ("text", "label"))
+
+
+@settings(fuzz, max_examples=max(20, EXAMPLES // 5))
+@given(mutated(excel()))
+def test_any_bytes_as_excel(folder: Path, content: bytes) -> None:
+    read(folder / "r.xlsx", content)
+
+
+@settings(fuzz, max_examples=max(20, EXAMPLES // 5))
+@given(st.binary(max_size=30), st.integers(0, 2), st.integers(0, 10**6))
+def test_any_sheet_of_an_excel_file(folder: Path, piece: bytes, part: int, place: int) -> None:
+    """Damage the XML within the archive, whose checksums stay right."""
+    parts = ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml"]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(excel())) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == parts[part]:
+                place %= len(content)
+                content = content[:place] + piece + content[place + len(piece) :]
+            new.writestr(name, content)
+    read(folder / "r.xlsx", buffer.getvalue())
+
+
+@fuzz
+@given(st.one_of(mutated(CSV), mutated(TABS), mutated(LINES), mutated(FASTTEXT)))
+def test_any_bytes_inspected(folder: Path, content: bytes) -> None:
+    """Inspect a table as `ordinal new-data` does, with guessed columns."""
+    path = folder / "r.txt"
+    path.write_bytes(content)
+    with accepted_or_refused():
+        facts = inspect(path)
+        assert facts.rows == sum(facts.classes.values())
+        propose(facts, "data/own/r.txt", order_of(facts.classes))
 
 
 # params.yaml and the catalog
