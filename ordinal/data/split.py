@@ -128,7 +128,8 @@ def label_warnings(
     for part, rows in zip(PARTS, counts, strict=True):
         if missing := list(compress(names, rows == 0)):
             found.append(
-                f"No row for {part} has the label {list_labels(missing)}, {CONSEQUENCE[part]}. {advice}"
+                f"No row for {part} has the label {list_labels(missing)}, {CONSEQUENCE[part]}. "
+                f"{advice}"
             )
     scarce = [
         f"{name} ({rows})"
