@@ -155,35 +155,24 @@ def inspect(
 ) -> Facts:
     """Read a file once and count its rows, labels, repeated texts and words per text.
 
-    Args:
-        path: The file.
-        text: Its text column; None guesses it from the first rows.
-        label: Its label column; None guesses it, too.
-        fixed: Fields of its format; the others are detected.
-        labels: Its labels, if they are known.
+    Columns that are not given are guessed from the first rows, and so is the format, except its
+    `fixed` fields. `labels` are the labels of the file, if they are known.
 
     Raises:
         UserError: the file can't be read, a column is missing or can't be guessed, a text is not
             usable, or no row has both a text and a label.
     """
-    alternatives: list[str] = []
     text, label = (name if name is None else name_key(name) for name in (text, label))
     given = [column for column in (text, label) if column is not None]
     fixed = fixed or Format()
     found = detect(path, str(path), fixed, given or None)
     if found.header == "none":
         fixed = Format(**fixed.fixed() | {"header": "none"})
-    if text is None or label is None:
-        sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
-        text, label, *alternatives = guess_columns(sample, text, label, path)
-    if text == label:
-        raise UserError(f"{path}: {quoted(text)} can't be both the text and the label")
+    text, label, *alternatives = _choose_columns(path, text, label, fixed)
     repairs: Counter[str] = Counter()
     counts = _count(path, text, label, fixed, repairs)
     missing = counts.settle(None if labels is None else [label_key(name) for name in labels])
-    if not counts.words:
-        columns = f"a text ({quoted(text)}) and a label ({quoted(label)})"
-        raise UserError(f"{path}: no row has both {columns}")
+    _refuse_no_rows(counts, path, text, label)
     lengths = np.frombuffer(counts.words, np.dtype(counts.words.typecode))
     low, middle, high, most = np.percentile(lengths, [5, 50, 95, 100], method="nearest").tolist()
     return Facts(
@@ -206,6 +195,21 @@ def inspect(
         repeats=counts.repeats,
         contradictions=len(counts.contradictory),
     )
+
+
+def _choose_columns(path: Path, text: str | None, label: str | None, fixed: Format) -> list[str]:
+    """Return the text column, the label column, and others that could be the label column."""
+    sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
+    columns = guess_columns(sample, text, label, path)
+    if columns[0] == columns[1]:
+        raise UserError(f"{path}: {quoted(columns[0])} can't be both the text and the label")
+    return columns
+
+
+def _refuse_no_rows(counts: _Counts, path: Path, text: str, label: str) -> None:
+    if not counts.words:
+        columns = f"a text ({quoted(text)}) and a label ({quoted(label)})"
+        raise UserError(f"{path}: no row has both {columns}")
 
 
 def _count(

@@ -115,18 +115,14 @@ BOMB = gzip.compress(f"{HEADER}{'a' * 80_000_000},1\n".encode(), 6)  # 80 MB in 
 BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
     "missing column": ("r.csv", "title,stars\n" + ROWS, ("r.csv", "'review'", "'title'")),
     "duplicate column": ("r.csv", "review,stars,stars\nfine,4,5\n", ("r.csv", "'stars'")),
-    "semicolons": ("r.csv", GOOD.replace(",", ";"), ("r.csv", "'review;stars'", "commas")),
-    "tabs": ("r.csv", GOOD.replace(",", "\t"), ("r.csv", r"'review\tstars'", "commas")),
     "Latin-1": ("r.csv", (HEADER + "café,4\n").encode("latin-1"), ("r.csv", "line 2", "UTF-8")),
-    "UTF-16": ("r.csv", GOOD.encode("utf-16"), ("r.csv", "line 1", "UTF-8")),
     "HTML page": ("r.csv", "\n<!DOCTYPE html><html>Sign in</html>", ("r.csv", "HTML page")),
     "empty file": ("r.csv", "", ("r.csv", "empty")),
     "header only": ("r.csv", HEADER, ("r.csv", "no rows")),
-    "open quotation mark": ("r.csv", GOOD + '"fine,4\n' + ROWS, ("r.csv", "row 121", "quotation")),
     "row too long": ("r.csv", GOOD + "good, really,4\n", ("r.csv", "row 121", "3 columns")),
     "row too short": ("r.csv", GOOD + "good\n", ("r.csv", "row 121", "'stars'", "empty")),
     "NUL byte": ("r.csv", GOOD + "go\0od,4\n", ("r.csv", "row 121", "'review'", "NUL")),
-    "only NUL bytes": ("r.csv", b"\0" * 1000, ("r.csv", "'stars'")),
+    "only NUL bytes": ("r.csv", b"\0" * 1000, ("r.csv", "first row", "header")),
     "blank text": ("r.csv", GOOD + " \t ,4\n", ("r.csv", "row 121", "'review'", "no text")),
     "labels in words": ("r.csv", HEADER + "a,good\nb,poor\n", ("r.csv", "row 1", "'good'")),
     "half a star": ("r.csv", GOOD + "fine,4.5\n", ("r.csv", "row 121", "'4.5'")),
@@ -139,7 +135,6 @@ BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
     "control characters in a label": ("r.csv", HEADER + "good,\x1b[31m4\n", (r"'\x1b[31m4'",)),
     "compression bomb": ("r.csv.gz", BOMB, ("r.csv.gz", "unpack")),
     "truncated .gz": ("r.csv.gz", gzip.compress(GOOD.encode())[:-20], ("r.csv.gz", "ended")),
-    ".zip that is none": ("r.csv.zip", GOOD, ("r.csv.zip", "not a zip file")),
     ".zip that leaves its folder": ("r.csv.zip", zipped("../../x.csv"), ("'../../x.csv'",)),
     ".zip of two files": ("r.csv.zip", zipped("a.csv", "b.csv"), ("r.csv.zip", "2 files")),
     "encrypted .zip": ("r.csv.zip", zipped("r.csv", encrypted=True), ("r.csv.zip", "encrypted")),
@@ -155,7 +150,6 @@ BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
         lines('{"review": "\\ud83d", "stars": 3}'),
         ("r.jsonl", "11", "'review'", "surrogate"),
     ),
-    "unknown kind of file": ("r.xlsx", GOOD, ("r.xlsx", ".csv", ".parquet")),
 }
 
 

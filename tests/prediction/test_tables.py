@@ -6,7 +6,7 @@ import pytest
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import Format
-from ordinal.prediction.streaming import texts_of_file, texts_of_lines
+from ordinal.prediction.inputs import texts_of_file, texts_of_lines
 
 TEXTS = ["good room", "bad, bed", 'the "best" one', "é 🙂"]
 
