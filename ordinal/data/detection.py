@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from charset_normalizer import from_bytes
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import FIELDS_OF, Compression, Format, Kind, advice
@@ -235,6 +234,8 @@ def undecodable(
 def _likely_encoding(data: bytes) -> str:
     if sum(byte > 127 for byte in data) < len(data) / 5:
         return "cp1252"  # a language in Latin script
+    from charset_normalizer import from_bytes
+
     best = from_bytes(data, cp_isolation=COMMON_ENCODINGS).best()
     return best.encoding if best else "cp1252"
 

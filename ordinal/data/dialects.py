@@ -187,16 +187,16 @@ def _choose_quoting(attempt: _Attempt) -> Reading:
         backslash = attempt.read("backslash")
         if backslash.fits and backslash.rows != standard.rows:
             return _with_backslashes(attempt, standard, backslash)
-    if '"' not in text:
+    # Tables that are separated by tabs are often written without quoting, others hardly ever.
+    if '"' not in text or attempt.separator != "\t":
         return standard
     literal = attempt.read("none")
     if not literal.fits:
         return standard
     if standard.is_broken or standard.fitting < MOST:
         return standard if _are_mostly_wrapped(literal) else literal
-    # Tables that are separated by tabs are often written without quoting.
-    is_literal = attempt.separator == "\t" and len(literal.rows) == len(standard.rows)
-    return literal if is_literal and not _needs_marks(literal) else standard
+    is_literal = len(literal.rows) == len(standard.rows) and not _needs_marks(literal)
+    return literal if is_literal else standard
 
 
 def _with_backslashes(attempt: _Attempt, standard: Reading, backslash: Reading) -> Reading:
@@ -241,8 +241,8 @@ def _needs_marks(literal: Reading) -> bool:
     protected = r'""|[\r\n]' if literal.width > 1 else r'""|[\r\n,;\t|]'
     if any(map(_is_wrapped, header)) or any(re.search(protected, cell) for cell in wrapped):
         return True
-    columns = {column for column, _ in cells}
+    rows = [row for row in rows if not all(map(is_blank, row))]
     return len(rows) > 1 and all(
         all(_is_wrapped(row[column]) for row in rows if not is_blank(row[column]))
-        for column in columns
+        for column in {column for column, _ in cells}
     )

@@ -33,10 +33,10 @@ def json_chunks(
     while chunk := list(islice(rows, size)):
         keys = list(dict.fromkeys(key for row in chunk for key in row))
         names = list(map(name_key, keys))
-        if is_first:
-            refuse_missing(columns or (), names, source)
-            if stripped := sum(key != key.strip() for key in keys):
-                repairs["column names stripped of spaces"] += stripped
+        present = [name for name in columns or () if is_first or name_key(name) in names]
+        refuse_missing(present, names, source)
+        if is_first and (stripped := sum(key != key.strip() for key in keys)):
+            repairs["column names stripped of spaces"] += stripped
         key_of = dict(zip(names, keys, strict=True))
         wanted = list(columns) if columns is not None else names
         cells = [[row.get(key_of.get(name_key(name), name)) for row in chunk] for name in wanted]

@@ -69,6 +69,24 @@ def test_quotation_marks_in_a_table_without_quoting_are_text(tmp_path: Path) -> 
     assert read(path) == rows
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_only_tables_with_tabs_are_taken_to_be_without_quoting(
+    separator: str, tmp_path: Path
+) -> None:
+    content = "".join(f"room {number}{separator}4\n" for number in range(30))
+    header = f"review{separator}stars\n"
+    path = write(tmp_path / "r.csv", f'{header}{content}"odd{separator}5\n{content}')
+    message = refusal(path)
+    assert "row 31 (not counting the header) has a quotation mark that is never closed" in message
+    assert "--format quoting=none" in message
+    assert read(path, fixed=Format(quoting="none"))[30] == ('"odd', "5")
+
+
+def test_blank_rows_in_a_table_without_quoting(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.tsv", 'review\tstars\n"a"\t1\n\nb\t2\n')
+    assert read(path) == [('"a"', "1"), (None, None), ("b", "2")]
+
+
 @pytest.mark.parametrize("separator", [",", "\t", ";", "|"])
 def test_a_quotation_mark_that_swallows_rows_is_refused_by_its_row(
     separator: str, tmp_path: Path
@@ -458,6 +476,13 @@ def test_json_that_is_no_list_of_rows_is_refused(
         assert read(path) == [("a", 1)]
     else:
         assert message in refusal(path)
+
+
+def test_a_key_in_two_spellings_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    rows = [{"review": f"room {number}", "stars": 4} for number in range(10_000)]
+    rows += [{"review": "a", "stars": 1}, {"review ": "b", "stars": 2}]  # type: ignore[dict-item]
+    path = write(tmp_path / "r.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert "2 columns are named 'review'" in refusal(path)
 
 
 def test_a_key_that_is_missing_in_many_rows_is_a_blank_cell(tmp_path: Path) -> None:
