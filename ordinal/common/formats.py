@@ -74,12 +74,12 @@ class Format(BaseModel):
         return self.model_dump(exclude_unset=True)
 
     def describe(self) -> str:
-        """Return the fields as the catalog writes them, without the most usual values."""
+        """Return the fields as a line of the catalog, without the most usual values."""
         usual = {"compression": "none", "header": "first", "skip": 0}
         fields = {name: value for name, value in self.fields().items() if value != usual.get(name)}
         if "separator" in fields:
             fields["separator"] = name_of_separator(self.separator)
-        return ", ".join(f"{name}: {value}" for name, value in fields.items())
+        return f"{{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}"
 
     @classmethod
     def parse(cls, options: Sequence[str]) -> Self:

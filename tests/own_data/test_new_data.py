@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ordinal.common.files import sha256
+from ordinal.common.formats import Format
 from ordinal.sources.catalog import DataSet, load_catalog
 from tests.conftest import ROOT, environment, run_in, set_params
 from tests.own_data.tickets import GRADES, tickets, write
@@ -200,8 +201,9 @@ def test_what_was_found_is_shown_and_recorded(project: Path) -> None:
     assert "--format encoding=cp1252" in run.stderr
     run = run_in(project, *command, "--format", "encoding=cp1252")
     assert run.returncode == 0, run.stderr
-    found = "format: kind: csv, encoding: cp1252, separator: semicolon, quoting: standard, skip: 2"
-    assert found in run.stdout
+    found = "{kind: csv, encoding: cp1252, separator: semicolon, quoting: standard, skip: 2}"
+    assert f"format: {found}\n" in run.stdout
+    assert Format(**yaml.safe_load(found)).separator == ";"
     assert "lines skipped before the header: 2" in run.stdout
     assert "column names stripped of spaces: 1" in run.stdout
     assert "missing: 'N/A' (1)." in run.stdout
