@@ -119,6 +119,7 @@ BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
     "HTML page": ("r.csv", "\n<!DOCTYPE html><html>Sign in</html>", ("r.csv", "HTML page")),
     "empty file": ("r.csv", "", ("r.csv", "empty")),
     "header only": ("r.csv", HEADER, ("r.csv", "no rows")),
+    "open quotation mark": ("r.csv", GOOD + '"fine,4\n' + ROWS, ("r.csv", "row 121", "quotation")),
     "row too long": ("r.csv", GOOD + "good, really,4\n", ("r.csv", "row 121", "3 columns")),
     "row too short": ("r.csv", GOOD + "good\n", ("r.csv", "row 121", "'stars'", "empty")),
     "NUL byte": ("r.csv", GOOD + "go\0od,4\n", ("r.csv", "row 121", "'review'", "NUL")),
