@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, one_line
 from ordinal.common.files import sha256
 
 SUFFIXES = (".json", ".safetensors")
@@ -69,7 +69,7 @@ def _validate(card: str) -> None:
         raise
     except ValueError as error:
         raise UserError(
-            f"the model card is not valid, so nothing was uploaded: {_line(error)}"
+            f"the model card is not valid, so nothing was uploaded: {one_line(error)}"
         ) from None
 
 
@@ -82,16 +82,12 @@ def _clear_errors(repository: str, endpoint: str) -> Iterator[None]:
     except UserError:
         raise
     except HFValidationError as error:
-        raise UserError(f"'{repository}' is not a valid name: {_line(error)}") from None
+        raise UserError(f"'{repository}' is not a valid name: {one_line(error)}") from None
     except HfHubHTTPError as error:
         refused = error.response.status_code in (401, 403)
         hint = ": use a token with write access" if refused else ""
-        raise UserError(f"the model hub refuses {repository} ({_line(error)}){hint}") from None
+        raise UserError(f"the model hub refuses {repository} ({one_line(error)}){hint}") from None
     except Exception as error:  # noqa: BLE001, network errors differ between versions of the client
         raise UserError(
-            f"the model hub at {endpoint} can't be reached ({_line(error)}): check the network"
+            f"the model hub at {endpoint} can't be reached ({one_line(error)}): check the network"
         ) from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -8,7 +8,7 @@ import typer
 from ordinal.cli.options import print_table
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file
-from ordinal.common.paths import STUDIES
+from ordinal.common.paths import STUDY_RESULTS
 
 if TYPE_CHECKING:
     from ordinal.experiments.study import Study
@@ -58,7 +58,7 @@ def _write(definition: "Study", variants: "list[Variant]", title: str) -> None:
     from ordinal.reporting.comparisons import variants_rows
 
     chart = dots_and_intervals(variants, definition.metric, definition.reference, title)
-    with atomic_file(STUDIES / f"{definition.name}.csv") as path:
+    with atomic_file(STUDY_RESULTS / f"{definition.name}.csv") as path:
         pd.DataFrame(variants_rows(variants)).to_csv(path, index=False)
-    with atomic_file(STUDIES / f"{definition.name}.svg") as path:
+    with atomic_file(STUDY_RESULTS / f"{definition.name}.svg") as path:
         path.write_text(chart, encoding="utf-8")

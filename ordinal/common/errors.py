@@ -38,6 +38,7 @@ WRONG_PATH = {
 
 CONTINUE = "run it again to continue where it stopped"
 MAX_QUOTED = 40  # characters of a quoted value
+MAX_MESSAGE = 300  # characters of an error of a library, which may quote a megabyte of a file
 
 
 class UserError(Exception):
@@ -134,6 +135,11 @@ def _disk_is_full(error: BaseException | None) -> bool:
     found = re.search(r"\(os error (\d+)\)", str(error))  # in the errors of safetensors
     number = int(found[1]) if found else getattr(error, "errno", None)
     return number in DISK_FULL or _disk_is_full(error.__cause__ or error.__context__)
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line, shortened, or its type if it has no message."""
+    return " ".join(str(error).split())[:MAX_MESSAGE] or type(error).__name__
 
 
 def quoted(value: object) -> str:

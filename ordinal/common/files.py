@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, one_line
 
 BLOCK = 1 << 20  # bytes in memory at once
 ROWS_PER_CHUNK = 10_000  # rows of a table in memory at once
@@ -98,8 +98,7 @@ def read_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> An
         raise UserError(f"{path} is not valid YAML: it is nested too deeply") from None
     # PyYAML raises any of these for malformed dates, numbers and tags.
     except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]  # it may quote a megabyte of the file
-        raise UserError(f"{path} is not valid YAML: {reason}") from None
+        raise UserError(f"{path} is not valid YAML: {one_line(error)}") from None
 
 
 def sha256(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ordinal.common.errors import UserError, quoted
+from ordinal.common.validation import describe
 
 Kind = Literal["csv", "json", "jsonl", "fasttext", "parquet", "xlsx"]
 Compression = Literal["none", "gzip", "bzip2", "xz", "zstd", "zip"]
@@ -93,11 +94,9 @@ class Format(BaseModel):
             return cls.model_validate(fields)
         except ValidationError as error:
             problem = error.errors()[0]
-            message = problem["msg"].removeprefix("Value error, ")
-            known = ", ".join(cls.model_fields)
             raise UserError(
-                f"--format {problem['loc'][0]}: {message[0].lower()}{message[1:]} "
-                f"(give FIELD=VALUE, with a field of {known})"
+                f"--format: {describe(problem, problem['loc'])} "
+                f"(give FIELD=VALUE, with a field of {', '.join(cls.model_fields)})"
             ) from None
 
 

@@ -1,8 +1,6 @@
 """The sections of params.yaml: their parameters, types, defaults and limits."""
 
-import difflib
 import reprlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
+from ordinal.common.paths import PARAMS
 from ordinal.common.types import (
     Accelerator,
     ClassWeights,
@@ -22,9 +21,7 @@ from ordinal.common.types import (
     SplitMethod,
     Strategy,
 )
-from ordinal.common.validation import UNKNOWN_KEY, describe
-
-PARAMS = Path("params.yaml")
+from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 
 
 class Section(BaseModel):
@@ -55,7 +52,7 @@ class Section(BaseModel):
             raise UserError(f"{path} has no sections: it must contain {', '.join(SECTIONS)}")
         if unknown := [key for key in content if key not in SECTIONS]:
             name = dotted_path(unknown[:1])
-            raise UserError(f"{path}: {name} is not a section; {_hint(unknown[0], SECTIONS)}")
+            raise UserError(f"{path}: {name} is not a section; {suggest(unknown[0], SECTIONS)}")
         name = cls.__name__.lower()
         if wrong := _section_problem(content, name):
             keys = ", ".join(cls.model_fields)
@@ -66,7 +63,7 @@ class Section(BaseModel):
             problem = error.errors()[0]
         location = (name, *problem["loc"])
         if problem["type"] in UNKNOWN_KEY:
-            hint = _hint(location[-1], cls.model_fields)
+            hint = suggest(location[-1], cls.model_fields)
             raise UserError(f"{path}: {dotted_path(location)} is not a parameter; {hint}")
         raise UserError(f"{path}: {describe(problem, location)}")
 
@@ -202,8 +199,3 @@ def _section_problem(content: dict[Any, Any], name: str) -> str | None:
     if content[name] is None:
         return "is empty"
     return None if isinstance(content[name], dict) else f"is {reprlib.repr(content[name])}"
-
-
-def _hint(key: object, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(key), list(known), n=1)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"

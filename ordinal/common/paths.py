@@ -7,6 +7,7 @@ from pathlib import Path
 
 PARTS = ("train", "validation", "test")
 
+PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 OWN_DATA = Path("data/own")
 
@@ -26,6 +27,7 @@ TOKEN_COUNTS = Path("metrics/tokenize.json")
 BASELINE = Path("metrics/baseline.json")
 MODEL_CARD = Path("metrics/model_card.md")
 PLOTS = Path("metrics/plots")
-STUDIES = Path("metrics/studies")
+STUDY_RESULTS = Path("metrics/studies")
 
+STUDIES = Path("studies")
 DVC_LOCK = Path("dvc.lock")

@@ -1,8 +1,9 @@
-"""Plain sentences for what pydantic rejects in a YAML file."""
+"""Plain sentences for what is wrong in a YAML file: bad values, and unknown names."""
 
+import difflib
 import json
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -57,3 +58,10 @@ def describe(problem: ErrorDetails, location: Sequence[int | str]) -> str:
     expected = EXPECTED.get(kind)
     reason = f"it must be {expected.format(**context)}" if expected else problem["msg"]
     return f"{name} is {shown}: {reason}"
+
+
+def suggest(name: object, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return the known name that is most like an unknown one, else `otherwise`, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]}?" if close else otherwise or f"known are {', '.join(known)}"

@@ -15,13 +15,11 @@ from typing import Any
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format, Quoting, advice
 from ordinal.common.labels import label_key, number_of
-from ordinal.data.headers import MAX_VALUES, column_names, numbered
-from ordinal.data.rows import row_of
+from ordinal.data.headers import MAX_VALUES, SAMPLE_ROWS, column_names, numbered
+from ordinal.data.rows import MAX_CELL, row_of
 
-MAX_CELL = 1 << 26  # characters; a longer text has a quotation mark that is never closed
 csv.field_size_limit(MAX_CELL)  # the default would refuse a text of 131,073 characters
 
-SAMPLE = 1000  # rows
 MARKS = "double each mark within a quoted text, or, if the marks belong to the texts, " + advice(
     "quoting", "none"
 )
@@ -94,7 +92,7 @@ class Lines:
         return hidden + end
 
 
-def shown(cells: Sequence[str]) -> list[str]:
+def with_line_ends(cells: Sequence[str]) -> list[str]:
     """Return cells with their line ends."""
     return [cell.replace(HIDDEN["\r"], "\r").replace(HIDDEN["\n"], "\n") for cell in cells]
 
@@ -146,7 +144,9 @@ class DelimitedTable:
             if not rows:
                 break
             if not may_swallow:
-                values = values or [_Values(column) for column in zip(*rows[:SAMPLE], strict=True)]
+                values = values or [
+                    _Values(column) for column in zip(*rows[:SAMPLE_ROWS], strict=True)
+                ]
                 for number, lines in long_rows.items():
                     if looks_like_rows(lines, self.format.separator, values):
                         raise UserError(self._swallowed(number, len(lines)))
@@ -181,7 +181,7 @@ class DelimitedTable:
         if self.format.quoting == "backslash":
             self._check_escapes()
         if self.lines.hides:
-            row = shown(row)
+            row = with_line_ends(row)
         if len(lines) > 1:
             self.line_ends += sum(cell.count(self.lines.end) for cell in row)
         return row

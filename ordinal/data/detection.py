@@ -17,10 +17,9 @@ from ordinal.common.formats import FIELDS_OF, Compression, Format, Kind, advice
 from ordinal.data.compression import compression_of, inner_name, opened
 from ordinal.data.dialects import Sample, choose_reading
 from ordinal.data.excel import excel_format
-from ordinal.data.headers import choose_header
+from ordinal.data.headers import SAMPLE_ROWS, choose_header
 
 SAMPLE = 1 << 18  # bytes
-HEADER_ROWS = 1000
 ENCODING_OF_MARK = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -167,7 +166,7 @@ def _detect_text(
     reading = choose_reading(Sample.of(text, is_whole), known, inner, columns, name)
     known |= {"separator": reading.separator, "quoting": reading.quoting, "skip": reading.skip}
     if "header" not in known and reading.rows:
-        header, *rows = reading.rows[:HEADER_ROWS]
+        header, *rows = reading.rows[:SAMPLE_ROWS]
         known["header"] = choose_header(header, rows, columns, name)
     return Format(**known)
 
@@ -195,11 +194,7 @@ def _encoding_of(start: bytes, is_whole: bool, name: str) -> str:
             return encoding
     for encoding, zeros, others in (
         ("utf-16-le", start[1::2], start[::2]),
-        (
-            "utf-16-be",
-            start[::2],
-            start[1::2],
-        ),
+        ("utf-16-be", start[::2], start[1::2]),
     ):
         if zeros.count(0) > len(zeros) / 2 and others.count(0) < len(others) / 10:
             raise undecodable(name, 1, "utf-8", b"", encoding)

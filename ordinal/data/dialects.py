@@ -12,7 +12,7 @@ from typing import Any
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import SEPARATOR_NAMES, Quoting, advice, name_of_separator
-from ordinal.data.delimited import Lines, dialect, line_end, shown, wrong_escape
+from ordinal.data.delimited import Lines, dialect, line_end, with_line_ends, wrong_escape
 from ordinal.data.headers import name_key, titles_before, width_of
 from ordinal.data.rows import is_blank
 
@@ -165,7 +165,7 @@ class _Attempt:
         )
         try:
             for row in csv.reader(iter(lines), **dialect(self.separator, quoting)):
-                rows.append(shown(row) if lines.hides else row)
+                rows.append(with_line_ends(row) if lines.hides else row)
                 ends.append(lines.number)
         except csv.Error as error:
             # The sample may end within a quoted text, but then most of it has been read.

@@ -12,10 +12,16 @@ from typing import Any
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format
 from ordinal.data.compression import check_growth
-from ordinal.data.headers import choose_header, column_names, numbered, titles_before, width_of
+from ordinal.data.headers import (
+    SAMPLE_ROWS,
+    choose_header,
+    column_names,
+    numbered,
+    titles_before,
+    width_of,
+)
 from ordinal.data.rows import is_blank, row_of
 
-SAMPLE = 1000  # rows
 Row = tuple[object, ...]
 
 
@@ -24,7 +30,7 @@ def excel_format(
 ) -> Format:
     """Return the format of an Excel file; see `ordinal.data.detection.detect`."""
     with excel_rows(path, name) as rows:
-        sample = list(islice(rows, SAMPLE))
+        sample = list(islice(rows, SAMPLE_ROWS))
     skip = known.get("skip")
     if skip is None:
         skip = titles_before(sample, width_of(sample), columns)

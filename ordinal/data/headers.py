@@ -9,6 +9,7 @@ from ordinal.common.formats import advice
 from ordinal.common.labels import label_key, number_of
 from ordinal.data.rows import is_blank, is_spelled_missing
 
+SAMPLE_ROWS = 1000  # first rows of a table, which show its header and the values of its columns
 MAX_TITLES = 20  # lines before the header
 MAX_VALUES = 20  # different values in a column that looks like labels
 LONG_NAME = 100  # characters

@@ -12,9 +12,9 @@ import pandas as pd
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import BLOCK
 from ordinal.data.headers import name_key, refuse_missing
+from ordinal.data.rows import MAX_CELL
 
 WHITE = " \t\r\n"
-MAX_CELL = 1 << 26  # characters; a larger object is an error in the file
 
 
 def json_chunks(

@@ -11,6 +11,7 @@ from ordinal.common.labels import label_key, list_labels
 BLANK = "blank rows"
 NO_LABEL = "rows without a label"
 NO_TEXT = "rows without a text"
+MAX_CELL = 1 << 26  # characters; a longer cell is an error in the file
 MAX_CLASSES = 1000  # a column with more different values is hardly a column of labels
 # fmt: off
 MISSING = frozenset({

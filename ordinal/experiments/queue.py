@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 import psutil
 from tqdm import tqdm
 
-from ordinal.common.errors import UserError
-from ordinal.common.paths import STUDIES
-from ordinal.experiments.revisions import one_line
-from ordinal.experiments.study import FOLDER, SEED
+from ordinal.common.errors import UserError, one_line
+from ordinal.common.paths import STUDIES, STUDY_RESULTS
+from ordinal.experiments.study import SEED
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -44,10 +43,6 @@ def run_variants(
     """
     from dvc.repo import Repo
 
-    with Repo() as repo:
-        settings = repo.config.read("local")
-        _refuse_folder(repo.root_dir, f"{repo.cache.local_cache_dir}", f"{settings}")
-    _refuse_changes()
     _prepare_environment(jobs)
     # All variants of a seed come before the next seed, so that a partial study can be compared.
     runs = {
@@ -57,6 +52,10 @@ def run_variants(
     }
     names = {run: _experiment_name(run[0], overrides) for run, overrides in runs.items()}
     with Repo() as repo:
+        _refuse_folder(
+            repo.root_dir, str(repo.cache.local_cache_dir), str(repo.config.read("local"))
+        )
+        _refuse_changes()
         present = _finished(repo) | _pending(repo.experiments.celery_queue)
         for run, overrides in runs.items():
             if names[run] not in present:
@@ -110,7 +109,7 @@ def refuse_untracked(files: Iterable[Path]) -> None:
 
 def _refuse_changes() -> None:
     """Refuse uncommitted changes: the runs are experiments of a commit, so it has to be theirs."""
-    ignored = [f":!{folder}" for folder in (STUDIES, FOLDER)]
+    ignored = [f":!{folder}" for folder in (STUDIES, STUDY_RESULTS)]
     changes = ["git", "diff", "--quiet", "HEAD", "--", ".", *ignored]
     if subprocess.run(changes, check=False).returncode:
         raise UserError(

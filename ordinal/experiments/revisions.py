@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, one_line
 from ordinal.common.paths import MODEL, MODEL_CARD, PREDICTIONS
 
 if TYPE_CHECKING:
@@ -51,11 +51,6 @@ def fetch_model(revision: str, folder: Path) -> None:
     with _reading(what):
         files, root = _project_at(revision)
         files.get(str(root / MODEL), str(folder), recursive=True)
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _read(path: Path, revision: str, what: str) -> bytes:

@@ -1,11 +1,9 @@
 """Read a study: a YAML file that lists variants and the parameters that each of them sets."""
 
-import difflib
-import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -18,13 +16,13 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from ordinal.common.errors import UserError, dotted_path, quoted
+from ordinal.common.errors import UserError, dotted_path, one_line, quoted
 from ordinal.common.params import SECTIONS, Data, Model
-from ordinal.common.paths import CATALOG
+from ordinal.common.paths import CATALOG, STUDIES
+from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 from ordinal.experiments.variants import Metric
 from ordinal.sources.catalog import load_catalog
 
-FOLDER = Path("studies")
 SEED = "train.seed"
 SAME_ROWS = ("data.name", "data.label", "split.")
 """Parameters that decide which rows are tested, or what their labels are."""
@@ -67,8 +65,8 @@ class _File(BaseModel):
         if len(self.variants) < 2:
             raise ValueError("variants: a study compares at least two, so add another one")
         if self.reference not in self.variants:
-            hint = _hint(self.reference, self.variants)
-            raise ValueError(f"reference {quoted(self.reference)} is not a variant; {hint}")
+            known = suggest(self.reference, self.variants)
+            raise ValueError(f"reference {quoted(self.reference)} is not a variant; {known}")
         return self
 
 
@@ -102,14 +100,13 @@ def _read(path: Path) -> Any:
         return YAML(typ="safe").load(path)
     except (FileNotFoundError, IsADirectoryError):
         problem = "is a folder" if path.is_dir() else "is missing"
-        studies = ", ".join(sorted(map(str, FOLDER.glob("*.yaml")))) or "none"
+        studies = ", ".join(sorted(map(str, STUDIES.glob("*.yaml")))) or "none"
         raise UserError(f"{path} {problem}; the studies here are: {studies}") from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1
         raise UserError(f"{path}, line {line}: not valid YAML: {error.problem}") from None
     except (YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(f"{path} is not valid YAML: {reason}") from None
+        raise UserError(f"{path} is not valid YAML: {one_line(error)}") from None
 
 
 def _refuse_unknown_parameters(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
@@ -118,8 +115,8 @@ def _refuse_unknown_parameters(path: Path, place: str, parameters: Mapping[str, 
         if key == SEED:
             raise UserError(f"{path}: {place}.{key}: the study sets the seeds itself; remove it")
         if key not in known:
-            hint = _hint(key, known, "write parameters of params.yaml as section.key")
-            raise UserError(f"{path}: {place}.{key} is not a parameter; {hint}")
+            names = suggest(key, known, "write parameters of params.yaml as section.key")
+            raise UserError(f"{path}: {place}.{key} is not a parameter; {names}")
 
 
 def _refuse_other_rows(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
@@ -180,24 +177,12 @@ def _in_hydra(value: Any) -> str:
 
 
 def _first_problem(error: ValidationError, *section: str) -> str:
-    """Return the first problem in one phrase, which begins with the key."""
+    """Return the first problem in one sentence, which begins with the key."""
     problem = error.errors()[0]
-    key = dotted_path((*section, *problem["loc"]))
-    match problem["type"]:
-        case "extra_forbidden":
-            return f"{key} is not a key of a study; {_hint(key, _File.model_fields)}"
-        case "missing":
-            return f"{key} is missing"
-        case "literal_error" if key == "metric":
-            hint = _hint(str(problem["input"]), get_args(Metric))
-            return f"metric {quoted(problem['input'])} is unknown; {hint}"
-        case "value_error":
-            message = str(problem["ctx"]["error"])
-            return ": ".join([*([key] if section or problem["loc"] else []), message])
-    message = problem["msg"]
-    return f"{key} is {reprlib.repr(problem['input'])}: {message[0].lower()}{message[1:]}"
-
-
-def _hint(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]}?" if close else otherwise or f"known are {', '.join(known)}"
+    location = (*section, *problem["loc"])
+    if problem["type"] in UNKNOWN_KEY:
+        known = suggest(location[-1], _File.model_fields)
+        return f"{dotted_path(location)} is not a key of a study; {known}"
+    if problem["type"] == "value_error" and not location:  # raised for the file as a whole
+        return str(problem["ctx"]["error"])
+    return describe(problem, location)

@@ -8,10 +8,8 @@ import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, number_of
-from ordinal.data.headers import refuse_missing
+from ordinal.data.headers import MAX_VALUES, refuse_missing
 from ordinal.data.rows import is_blank, is_spelled_missing, wrong_type
-
-MAX_GUESSED = 20  # a column with more different values is not guessed to be the label column
 
 # fmt: off
 LABEL_NAMES = frozenset({
@@ -98,13 +96,13 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
         keys = [label_key(cell) for cell in cells if not is_blank(cell)]
         classes = real_labels(set(keys))
         keys = [key for key in keys if key in classes]
-        if 2 <= len(classes) <= min(MAX_GUESSED, len(keys) / 2):
+        if 2 <= len(classes) <= min(MAX_VALUES, len(keys) / 2):
             other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
             ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))
     if not ranks:
         has = ", ".join(map(quoted, columns)) or "no other column"
         raise UserError(
-            f"{path}: no column looks like labels (2 to {MAX_GUESSED} different values, in two "
+            f"{path}: no column looks like labels (2 to {MAX_VALUES} different values, in two "
             f"rows or more each); it also has {has}: name the column of the labels with --label"
         )
     return sorted(ranks, key=lambda name: ranks[name])

@@ -199,11 +199,10 @@ def inspect(
 
 def _choose_columns(path: Path, text: str | None, label: str | None, fixed: Format) -> list[str]:
     """Return the text column, the label column, and others that could be the label column."""
+    if text is not None and label is not None:
+        return [text, label]
     sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
-    columns = guess_columns(sample, text, label, path)
-    if columns[0] == columns[1]:
-        raise UserError(f"{path}: {quoted(columns[0])} can't be both the text and the label")
-    return columns
+    return guess_columns(sample, text, label, path)
 
 
 def _refuse_no_rows(counts: _Counts, path: Path, text: str, label: str) -> None:
@@ -215,6 +214,8 @@ def _refuse_no_rows(counts: _Counts, path: Path, text: str, label: str) -> None:
 def _count(
     path: Path, text_column: str, label_column: str, fixed: Format, repairs: Counter[str]
 ) -> _Counts:
+    if text_column == label_column:
+        raise UserError(f"{path}: {quoted(text_column)} can't be both the text and the label")
     counts = _Counts()
     source = str(path)
     number = 0

@@ -5,12 +5,13 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from ordinal.common.errors import UserError
+from ordinal.common.paths import MODEL
 from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
 
 
 def load(
-    model: str | Path = "models/ordinal",
+    model: str | Path = MODEL,
     *,
     coverage: float = 0.9,
     accelerator: Accelerator = "auto",

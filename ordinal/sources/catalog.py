@@ -1,6 +1,5 @@
 """The catalog: data sets and encoders, their sources and checksums."""
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -22,7 +21,7 @@ from ordinal.common.files import read_yaml
 from ordinal.common.formats import Format
 from ordinal.common.labels import label_key
 from ordinal.common.paths import CATALOG
-from ordinal.common.validation import describe
+from ordinal.common.validation import describe, suggest
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -156,8 +155,7 @@ def load_catalog(path: Path) -> Catalog:
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UserError:
     """Return the error for a name that is neither in the catalog nor a path."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"the catalog has {', '.join(known)}"
+    known_names = suggest(name, known, f"the catalog has {', '.join(known)}")
     return UserError(
-        f"{kind} {quoted(name)} is neither in {CATALOG} nor a path that exists; {hint}"
+        f"{kind} {quoted(name)} is neither in {CATALOG} nor a path that exists; {known_names}"
     )

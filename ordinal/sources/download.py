@@ -14,7 +14,7 @@ import urllib3
 from requests.adapters import BaseAdapter
 from tqdm import tqdm
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, one_line
 from ordinal.common.files import BLOCK, git_blob_id, is_html, sha256
 from ordinal.common.paths import CATALOG
 from ordinal.sources.catalog import DataSet
@@ -206,11 +206,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, shortened."""
-    return " ".join(str(error).split())[:200]
 
 
 def verify(path: Path, checksum: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from ordinal.common.errors import UserError, quoted
+from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.files import read_json
 from ordinal.common.paths import CATALOG
 from ordinal.sources.catalog import (
@@ -29,7 +29,6 @@ from ordinal.sources.download import (
     download,
     network_failure,
     no_source,
-    one_line,
     status_failure,
     verify,
 )

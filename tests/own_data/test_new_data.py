@@ -238,9 +238,9 @@ def test_what_was_found_is_shown_and_recorded(project: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("encoding", "--format encoding: '' is not an encoding"),
-        ("quotes=none", "--format quotes: extra inputs are not permitted"),
-        ("skip=many", "--format skip: input should be a valid integer"),
+        ("encoding", "--format: encoding: '' is not an encoding"),
+        ("quotes=none", "--format: quotes is not a known key"),
+        ("skip=many", "--format: skip is 'many': it must be a whole number"),
     ],
 )
 def test_a_wrong_format_is_refused(option: str, message: str, folder: Path) -> None:
