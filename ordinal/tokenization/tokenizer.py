@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
+from ordinal.tokenization.length import usable_length
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -15,11 +16,10 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     """Load the fast tokenizer of an encoder, which truncates at `max_length` and never pads.
 
     Raises:
-        UserError: the encoder has fewer positions than `max_length`.
+        UserError: the encoder reads fewer tokens than `max_length`.
     """
-    positions = read_json(folder / "config.json").get("max_position_embeddings")
-    longest = read_json(folder / "tokenizer_config.json").get("model_max_length")
-    limit = min(number for number in (positions, longest, math.inf) if number)
+    config, settings = (read_json(folder / f"{name}config.json") for name in ("", "tokenizer_"))
+    limit = min(usable_length(config), settings.get("model_max_length") or math.inf)
     if max_length > limit:
         raise UserError(
             f"tokenize.max_length is {max_length}, but this encoder reads at most {limit} tokens: "
