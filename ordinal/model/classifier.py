@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -91,11 +90,6 @@ def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
         )
     for name in names:
         setattr(config, name, share)
-
-
-def output_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer that computes the logits."""
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
 
 
 def load_classifier(folder: Path) -> PreTrainedModel:

@@ -15,7 +15,8 @@ from ordinal import Predictor, load
 from ordinal.common.errors import UserError
 from ordinal.common.types import LossName
 from ordinal.distributions.calibration import Calibration
-from ordinal.model.classifier import new_classifier, output_layer, save_classifier
+from ordinal.model.architecture import output_layer
+from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.prediction.onnx import export_onnx, quantize_onnx
 from ordinal.tokenization.tokenizer import save_tokenizer
 
