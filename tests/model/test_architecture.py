@@ -112,3 +112,9 @@ def test_the_attention_dropout_is_set_or_refused_in_a_sentence(family: str, tmp_
         return
     model = new_classifier(encoder, LABELS, "emd", attention_dropout=0.25)
     assert 0.25 in list(model.config.to_dict().values())
+
+
+def test_a_head_without_biases_is_no_head_for_coral(tmp_path: Path) -> None:
+    encoder = save_family("gpt2", tmp_path)
+    with pytest.raises(UserError, match=r"train\.loss is coral, but the head .*\(gpt2\) has no"):
+        new_classifier(encoder, LABELS, "coral")
