@@ -20,6 +20,7 @@ from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration
 from ordinal.model.inference import Network
 from ordinal.prediction.predictor import Predictor
+from ordinal.tokenization.tokenizer import read_literally
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -121,10 +122,12 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         inputs = dict(zip(INPUTS, (ids, mask), strict=True))
         return np.asarray(session.run(["probabilities"], inputs)[0])
 
+    tokenizer = Tokenizer.from_str(facts["tokenizer"])
+    read_literally(tokenizer)
     calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
     return Predictor(
         Network(len(facts["labels"]), facts["pad_id"], distributions),
-        Tokenizer.from_str(facts["tokenizer"]),
+        tokenizer,
         facts["labels"],
         facts["decode"],
         calibration,
