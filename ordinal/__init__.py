@@ -1,4 +1,7 @@
-"""Ordinal regression with fine-tuned transformers: `load` a trained model, and predict."""
+"""Ordinal regression with fine-tuned transformers.
+
+`load` reads a trained model for prediction.
+"""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -11,7 +14,7 @@ __all__ = ["Prediction", "Predictor", "load"]
 
 
 def __getattr__(name: str) -> object:
-    # Only when asked for: the stages import this package too, and pay for what it imports.
+    # Imported on first use, because every stage imports this package.
     if name in __all__:
         module = "load" if name == "load" else "predictor"
         return getattr(importlib.import_module(f"ordinal.prediction.{module}"), name)

@@ -1,7 +1,7 @@
-"""One stage of the pipeline, one module: `python -m stages.NAME`."""
+"""The stages of the pipeline, one per module: `python -m stages.NAME`."""
 
 import signal
 import sys
 
-if sys.argv[0] == "-m":  # this is a stage; Ctrl-C while it still imports needs no traceback
+if sys.argv[0] == "-m":  # a stage that is still importing: Ctrl-C ends it without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -205,6 +205,7 @@ def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.dict(os.environ, environment()),
+        patch.object(sys, "argv", list(command)),  # names the paths that the user gave
         contextlib.chdir(project),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

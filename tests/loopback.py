@@ -1,4 +1,4 @@
-"""A web server on this machine that answers as it is told to, and remembers what it was asked."""
+"""A web server on this machine with prescribed answers, which records the requests."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,21 +10,21 @@ from time import sleep
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says to one request."""
+    """The answer to one request."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     sends: int | None = None
-    """How many bytes of the body are sent; None sends all."""
+    """Bytes of the body that are sent; None sends all."""
     then_waits: bool = False
-    """Whether it then keeps the connection open, silent, until the client gives up."""
+    """Whether the server then keeps the connection open until the client gives up."""
     drips: bool = False
-    """Whether the body is sent byte by byte, fifty a second."""
+    """Whether the body is sent byte by byte, 50 per second."""
 
 
 class Loopback(ThreadingHTTPServer):
-    """Answers by path. Of several answers each is given once, and the last one ever after."""
+    """Answers by path. Several answers are given in turn; the last one is repeated."""
 
     daemon_threads = True
 
@@ -32,12 +32,14 @@ class Loopback(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.asked: list[str] = []
+        self.headers: dict[str, Mapping[str, str]] = {}
+        """The headers of the last request to each path."""
         self.received: dict[str, bytes] = {}
-        """What was last sent to each path."""
+        """The body of the last request to each path."""
         self._answers: dict[str, list[Answer]] = {}
 
     def answer(self, path: str, *answers: Answer) -> str:
-        """Set the answers to a path; returns its URL."""
+        """Set the answers to a path, and return its URL."""
         self._answers[path] = list(answers)
         return self.url + path
 
@@ -54,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self._send_head()
         body = answer.body[: answer.sends]
         if answer.drips:
-            with suppress(ConnectionError):  # the client has had enough
+            with suppress(ConnectionError):  # the client gave up
                 for byte in body:
                     self.wfile.write(bytes([byte]))
                     sleep(0.02)
@@ -77,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _send_head(self) -> Answer:
+        self.server.headers[self.path] = self.headers
         answer = self.server.next_answer(self.path)
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
@@ -87,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[Loopback]:
-    """Run a server for as long as the block lasts."""
+    """Run a server during the block."""
     with Loopback() as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and the hashes that identify them."""
+"""Atomic writes, JSON and YAML files, and file hashes."""
 
 import glob
 import hashlib
@@ -17,27 +17,27 @@ from ordinal.common.errors import UserError
 
 BLOCK = 1 << 20  # bytes in memory at once
 ROWS_PER_CHUNK = 10_000  # rows of a table in memory at once
-DIGITS = 6  # as written: more would only show the last bits of one machine's arithmetic
+DIGITS = 6  # of numbers in JSON files; further digits differ between processors
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to write into, beside `path`; it becomes `path` if nothing raises.
+    """Yield an empty folder to write into, which becomes `path` if nothing raises.
 
-    Killed at any moment, it leaves `path` whole or absent.
+    If the process is killed at any moment, `path` is complete or absent.
     """
     with _drafts(path) as drafts:
         new = drafts / path.name
         new.mkdir()
         yield new
         if path.exists():
-            path.rename(drafts / "old")  # in one piece; to delete it would take many
+            path.rename(drafts / "old")  # one atomic step; deleting its files takes many
         new.rename(path)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it becomes `path` only if nothing raises."""
+    """Yield a temporary path to write to, which becomes `path` if nothing raises."""
     with _drafts(path) as drafts:
         new = drafts / path.name
         yield new
@@ -46,7 +46,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _drafts(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`. One that was left by a process killed goes first."""
+    """Yield a temporary folder next to `path`, after removing those of killed processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
         shutil.rmtree(left, ignore_errors=True)
@@ -55,14 +55,18 @@ def _drafts(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as indented JSON; NaN is refused, since JSON has none."""
+    """Write `content` as indented JSON.
+
+    Raises:
+        ValueError: it contains NaN or infinity, which JSON can't express.
+    """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_file(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 
 
 def for_json(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Rounded to `DIGITS`, and null where a figure is not defined."""
+    """Return the numbers rounded to `DIGITS`, with None for NaN."""
     return {
         key: None if math.isnan(value) else round(value, DIGITS) for key, value in values.items()
     }
@@ -72,7 +76,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: it is not valid.
+        UserError: it is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -81,10 +85,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file of the project's.
+    """Read a YAML file of the project, such as params.yaml.
 
     Raises:
-        UserError: it is missing or not valid.
+        UserError: it is missing or not valid YAML.
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -92,14 +96,14 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is missing: run this from the project's root") from None
     except RecursionError:
         raise UserError(f"{path} is not valid YAML: it is nested too deeply") from None
-    # Of what looks like a date, a number or a tag and is none, PyYAML fails in any of these ways.
+    # PyYAML raises any of these for malformed dates, numbers and tags.
     except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]  # it may quote a word of a megabyte
+        reason = " ".join(str(error).split())[:300]  # it may quote a megabyte of the file
         raise UserError(f"{path} is not valid YAML: {reason}") from None
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -108,7 +112,10 @@ def sha256(path: Path) -> str:
 
 
 def git_blob_id(path: Path) -> str:
-    """The id git gives a file's content: SHA-1 of "blob", the size, and the bytes."""
+    """Return the id that git gives the content of a file, in hexadecimal.
+
+    It is the SHA-1 of "blob", the size in bytes, and the bytes.
+    """
     digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -117,7 +124,10 @@ def git_blob_id(path: Path) -> str:
 
 
 def is_html(path: Path) -> bool:
-    """Whether a file is a web page, by its beginning: what many servers send for any other file."""
+    """Return whether a file begins like a web page.
+
+    Many servers answer with a page, such as a login form, where a file was requested.
+    """
     with path.open("rb") as file:
         start = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))

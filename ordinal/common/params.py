@@ -1,11 +1,13 @@
-"""The sections of params.yaml, typed and validated: the only place that knows parameters."""
+"""The sections of params.yaml: their parameters, types, defaults and limits."""
 
 import difflib
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
@@ -19,12 +21,16 @@ from ordinal.common.types import (
     SplitMethod,
     Strategy,
 )
+from ordinal.common.validation import UNKNOWN_KEY, describe
 
 PARAMS = Path("params.yaml")
 
 
 class Section(BaseModel):
-    """A section of params.yaml. Unknown keys are errors; strings such as `3e-05` become numbers."""
+    """A section of params.yaml. Unknown keys are errors; strings such as `3e-05` become numbers.
+
+    YAML reads `3e-05`, which DVC writes, as a string.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -32,7 +38,7 @@ class Section(BaseModel):
     @classmethod
     def _reject_booleans(cls, value: Any) -> Any:
         if isinstance(value, bool):  # pydantic would read it as the number 1 or 0
-            raise ValueError(f"it is {str(value).lower()}, but no parameter is true or false")
+            raise PydanticCustomError("boolean", "no parameter is true or false")
         return value
 
     @classmethod
@@ -40,23 +46,28 @@ class Section(BaseModel):
         """Read and validate this section of params.yaml, and no other.
 
         Raises:
-            UserError: the file is missing or not valid YAML, a section has an unknown name, or a
-                key of this section is unknown or has a bad value.
+            UserError: the file is missing or not valid YAML, a section has an unknown name, or
+                this section is missing or has an unknown parameter or a bad value.
         """
         content = read_yaml(path)
-        name = cls.__name__.lower()
         if not isinstance(content, dict):
             raise UserError(f"{path} has no sections: it must contain {', '.join(SECTIONS)}")
         if unknown := [key for key in content if key not in SECTIONS]:
-            raise UserError(f"{path}: {_unknown_key((unknown[0],), SECTIONS)}")
-        section = content.get(name)
-        if not isinstance(section, dict):
-            state = "is missing" if section is None else f"is {reprlib.repr(section)}"
-            raise UserError(f"{path}: section {name} {state}: it must contain {_keys(cls)}")
+            name = dotted_path(unknown[:1])
+            raise UserError(f"{path}: {name} is not a section; {_hint(unknown[0], SECTIONS)}")
+        name = cls.__name__.lower()
+        if wrong := _section_problem(content, name):
+            keys = ", ".join(cls.model_fields)
+            raise UserError(f"{path}: section {name} {wrong}: set its parameters ({keys})")
         try:
-            return cls.model_validate(section)
+            return cls.model_validate(content[name])
         except ValidationError as error:
-            raise UserError(f"{path}: {_first_problem(name, cls, error)}") from None
+            problem = error.errors()[0]
+        location = (name, *problem["loc"])
+        if problem["type"] in UNKNOWN_KEY:
+            hint = _hint(location[-1], cls.model_fields)
+            raise UserError(f"{path}: {dotted_path(location)} is not a parameter; {hint}")
+        raise UserError(f"{path}: {describe(problem, location)}")
 
 
 class Data(Section):
@@ -174,26 +185,15 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
-def _first_problem(section: str, model: type[Section], error: ValidationError) -> str:
-    problem = error.errors()[0]
-    location = (section, *problem["loc"])
-    name = dotted_path(location)
-    if problem["type"] == "extra_forbidden":
-        return _unknown_key(location, model.model_fields)
-    if problem["type"] == "missing":
-        return f"{name} is missing"
-    if problem["type"] == "value_error":
-        return f"{name}: {problem['ctx']['error']}"
-    message = problem["msg"]
-    given = reprlib.repr(problem["input"])  # the value may be a megabyte, or contain itself
-    return f"{name} is {given}: {message[0].lower()}{message[1:]}"
+def _section_problem(content: dict[Any, Any], name: str) -> str | None:
+    """Return why params.yaml has no usable section of this name, or None."""
+    if name not in content:
+        return "is missing"
+    if content[name] is None:
+        return "is empty"
+    return None if isinstance(content[name], dict) else f"is {reprlib.repr(content[name])}"
 
 
-def _unknown_key(location: tuple[Any, ...], known: Any) -> str:
-    close = difflib.get_close_matches(str(location[-1]), list(known), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-    return f"{dotted_path(location)} is not a parameter; {hint}"
-
-
-def _keys(model: type[Section]) -> str:
-    return ", ".join(model.model_fields)
+def _hint(key: object, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(key), list(known), n=1)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"

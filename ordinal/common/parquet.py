@@ -8,8 +8,8 @@ from ordinal.common.files import BLOCK
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """A file to be read piece by piece, without keeping what was read.
+    """Open a file for reading in chunks, without keeping in memory what was read.
 
-    By default pyarrow reads whole row groups ahead, and lets go of none until the file is closed.
+    By default pyarrow reads whole row groups ahead and frees none until the file is closed.
     """
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=BLOCK)

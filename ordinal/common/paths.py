@@ -1,7 +1,6 @@
-"""The files of the pipeline, relative to the project's root: each path in one place.
+"""Paths of the pipeline's files, relative to the project's root.
 
-dvc.yaml repeats them, since DVC has to read it without Python; tests/pipeline/test_dvc_yaml.py
-compares the two.
+dvc.yaml repeats them, since DVC reads it without Python. tests/common/test_paths.py compares them.
 """
 
 from pathlib import Path

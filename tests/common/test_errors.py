@@ -1,4 +1,4 @@
-"""How a command ends: one line that says what to do, and never status 0 for what was not done."""
+"""Exit statuses and messages of commands that fail or are stopped."""
 
 import resource
 import signal
@@ -22,8 +22,8 @@ from ordinal.tokenization.tokens import tokenize
 from ordinal.training.trainer import DirectIO
 from tests.conftest import ROOT, environment
 
-STOPPED = "stopped: run it again, and it goes on from what is done\n"
-FULL = "error: the disk is full: make room, then run it again, and it goes on from what is done\n"
+STOPPED = "stopped: run it again to continue where it stopped\n"
+FULL = "error: the disk is full: free some space, then run it again to continue where it stopped\n"
 
 
 def run(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -33,7 +33,7 @@ def run(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_it_says_so_and_how_to_go_on(
+def test_a_stopped_command_says_how_to_continue(
     number: signal.Signals, status: int, tmp_path: Path
 ) -> None:
     code = f"""
@@ -42,19 +42,19 @@ from ordinal.common.errors import report_user_errors
 from ordinal.common.files import Path, atomic_folder
 
 with report_user_errors(), atomic_folder(Path({str(tmp_path / "out")!r})):
-    print("at work", flush=True)
+    print("working", flush=True)
     time.sleep(60)
 """
     process = run(code)
     assert process.stdout is not None
-    assert process.stdout.readline() == "at work\n"
+    assert process.stdout.readline() == "working\n"
     process.send_signal(number)
     assert process.communicate()[1] == STOPPED
     assert process.returncode == status
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stage_that_still_imports_ends_at_once_without_a_traceback() -> None:
+def test_a_stage_stopped_while_importing_ends_without_a_traceback() -> None:
     code = """
 import runpy, sys, threading, time, os, signal
 class Pause:
@@ -71,11 +71,11 @@ runpy.run_module("stages.baseline", run_name="__main__", alter_sys=True)
     assert process.stdout.readline() == "importing\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate()[1] == ""
-    assert process.returncode == -signal.SIGINT  # which a shell calls 130
+    assert process.returncode == -signal.SIGINT  # 130 in a shell
 
 
 TEXTS = Path("texts.parquet")
-ROOM = 1 << 16  # bytes that a file may have
+ROOM = 1 << 16  # maximum bytes per file
 WRITERS: dict[str, Callable[[Path], object]] = {
     "a file": lambda path: path.write_bytes(bytes(1 << 20)),
     "a table": lambda path: pd.DataFrame(
@@ -89,7 +89,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 @contextmanager
 def little_room() -> Iterator[None]:
-    """The limit of a file's size stands in for the end of the disk."""
+    """Limit the size of a file, in place of a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
     try:
@@ -99,7 +99,7 @@ def little_room() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_a_full_disk_is_one_clear_line_and_nothing_half_written(
+def test_a_full_disk_is_reported_on_one_line_and_leaves_no_partial_file(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_a_full_disk_is_one_clear_line_and_nothing_half_written(
     assert [path.name for path in tmp_path.iterdir()] == [TEXTS.name]
 
 
-def test_other_errors_are_not_hidden() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     code = """
 from ordinal.common.errors import report_user_errors
 with report_user_errors():
@@ -126,12 +126,71 @@ with report_user_errors():
     assert process.returncode == 1
 
 
-def test_what_the_operating_system_refuses_is_one_clear_line() -> None:
-    code = """
-from ordinal.common.errors import report_user_errors
+RAISE = """
+import errno, sys
+from ordinal.common.errors import UserError, report_user_errors
 with report_user_errors():
-    open("/nowhere/at/all")
+    {statement}
 """
-    process = run(code)
-    assert process.communicate()[1] == "error: /nowhere/at/all: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "message"),
+    [
+        ("raise UserError('two\\nlines')", (), "two\\nlines"),
+        ("raise PermissionError(errno.EACCES, 'Permission denied', 'a/b')", (), "a/b: Permission"),
+        ("raise OSError(errno.EMFILE, 'Too many open files')", (), "Too many open files"),
+        ("raise OSError(errno.EROFS, 'Read-only file system', 'a')", (), "a: Read-only file"),
+        ("open('/nowhere/at/all')", ("/nowhere/at/all",), "/nowhere/at/all: No such file"),
+        ("open('nowhere/at/all')", ("--out", "nowhere/"), "nowhere/at/all: No such file"),
+        ("open('README.md/a.csv', 'w')", ("README.md/a.csv",), "README.md/a.csv: Not a directory"),
+        ("open('README.md/a')", ("README.md/a/b",), "README.md/a: Not a directory"),
+    ],
+)
+def test_what_the_operating_system_refuses_is_reported_on_one_line(
+    statement: str, arguments: tuple[str, ...], message: str
+) -> None:
+    process = run(RAISE.format(statement=statement), *arguments)
+    lines = process.communicate()[1].splitlines()
+    assert process.returncode == 1
+    assert len(lines) == 1
+    assert lines[0].startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "kind"),
+    [
+        ("open('/nowhere/at/all')", (), "FileNotFoundError"),
+        ("open('data/raw/revews.parquet')", ("data/own/mine.csv",), "FileNotFoundError"),
+        ("open('nowhere')", (".",), "FileNotFoundError"),
+        ("open('.')", ("a",), "IsADirectoryError"),
+        ("raise OSError('a library calls everything an OSError')", (), "OSError"),
+        ("raise OSError(errno.EBADF, 'Bad file descriptor')", (), "OSError"),
+        ("raise OSError(errno.EINVAL, 'Invalid argument', 'a')", ("a",), "OSError"),
+        ("raise ConnectionRefusedError(errno.ECONNREFUSED, 'refused')", (), "ConnectionRefused"),
+        ("raise ValueError from OSError(errno.EACCES, 'Permission denied')", (), "ValueError"),
+    ],
+)
+def test_an_os_error_that_this_program_caused_keeps_its_traceback(
+    statement: str, arguments: tuple[str, ...], kind: str
+) -> None:
+    process = run(RAISE.format(statement=statement), *arguments)
+    error = process.communicate()[1]
+    assert process.returncode == 1
+    assert "Traceback" in error
+    assert kind in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "raise UserError('a mistake')",
+        "raise OSError(errno.ENOSPC, 'No space left on device')",
+        "raise PermissionError(errno.EACCES, 'Permission denied', 'a/b')",
+    ],
+)
+def test_debugging_shows_every_traceback(statement: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDINAL_DEBUG", "1")
+    process = run(RAISE.format(statement=statement))
+    assert "Traceback" in process.communicate()[1]
     assert process.returncode == 1

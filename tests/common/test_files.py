@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent, whenever their maker is killed."""
+"""Atomic writes: complete or absent, whenever the process is killed."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ def content_of(folder: Path) -> list[str]:
     return [path.read_text() for path in sorted(folder.iterdir())]
 
 
-def test_a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_as_a_whole_and_leaves_no_temporary_files(tmp_path: Path) -> None:
     for content in ("old", "new"):
         write_folder(tmp_path / "deep/raw", content)
         assert content_of(tmp_path / "deep/raw") == [content] * 3
@@ -29,7 +29,7 @@ def test_a_folder_is_replaced_as_a_whole_and_nothing_is_left_beside_it(tmp_path:
     assert (tmp_path / "deep/raw").stat().st_mode & 0o777 == 0o755
 
 
-def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_content(tmp_path: Path) -> None:
     write_folder(tmp_path / "raw", "old")
     write_json(tmp_path / "facts.json", {"rows": 1})
     with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "raw") as folder:
@@ -67,10 +67,10 @@ else:
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("kind", ["folder", "file"])
-def test_killed_at_any_moment_an_out_is_whole_or_absent(
+def test_an_output_is_complete_or_absent_whenever_the_process_is_killed(
     kind: str, there: bool, tmp_path: Path
 ) -> None:
-    """Killed before its first operation on the file system, before its second, … to the end."""
+    """Kill the process before its first operation on the file system, its second, … its last."""
     out = tmp_path / "raw"
 
     def make(content: str) -> None:
@@ -91,7 +91,7 @@ def test_killed_at_any_moment_an_out_is_whole_or_absent(
         assert len(found) in (0, 3 if kind == "folder" else 1)
         seen.append(found[0] if found else "absent")
         assert set(found) <= {seen[-1]}
-        make("next")  # this clears away what the killed one left
+        make("next")  # removes what the killed process left
         assert list(tmp_path.iterdir()) == [out]
         out.rename(tmp_path.parent / f"{kind}-{there}-{len(seen)}")
     assert status == 0
@@ -101,7 +101,7 @@ def test_killed_at_any_moment_an_out_is_whole_or_absent(
     assert list(dict.fromkeys(seen)) == states
 
 
-def test_what_is_left_of_others_is_not_touched(tmp_path: Path) -> None:
+def test_temporary_folders_of_other_outputs_are_kept(tmp_path: Path) -> None:
     (tmp_path / ".raw-like.abc.draft").mkdir()
     (tmp_path / ".rawer.abc.draft").mkdir()
     (tmp_path / ".raw.abc.draft").mkdir()

@@ -1,4 +1,4 @@
-"""Parquet read in pieces: nothing that was read stays in memory."""
+"""Parquet read in chunks, without keeping them in memory."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from ordinal.common.parquet import open_parquet
 
 
-def test_a_file_of_many_row_groups_takes_the_memory_of_a_few(tmp_path: Path) -> None:
+def test_reading_a_file_of_many_row_groups_needs_the_memory_of_a_few(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     texts = [rng.bytes(1000).hex() for _ in range(4000)]
     table = pa.table({"text": texts})

@@ -91,7 +91,7 @@ def test_an_entry_is_written_as_the_others_are() -> None:
     ("content", "name", "message"),
     [
         ("data: {}\nencoders: {}\n", "mine", "add the entry by hand"),
-        ("encoders: {}\n", "mine", "data: Field required"),
+        ("encoders: {}\n", "mine", "data is missing"),
         (None, "demo", "already has 'demo': choose another name with --name"),
         (None, "on", "--name on: use a letter, then letters, digits, - and _"),
         (None, "a b", "--name a b: use"),

@@ -158,7 +158,7 @@ MESSAGES: dict[str, Callable[[], None]] = {
     "rows with a text but no label, or a label but no text: …": a_text_has_no_label,
     "no column 'text'; it has 'ticket', 'urgency'": a_column_is_called_otherwise,
     "data/catalog.yaml already has 'tickets'": the_name_is_taken,
-    "not the file expected (sha256 …": the_file_has_changed,
+    "checksum mismatch: sha256 is …": the_file_has_changed,
     "'urgent' is not a known label; known are low, medium, high, critical": a_label_is_new,
     "data.name 'ticket' is neither in data/catalog.yaml nor a path that exists": (
         the_name_is_mistyped

@@ -1,0 +1,56 @@
+"""The catalog: the committed file, and a plain message for each mistake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ordinal.common.errors import UserError
+from ordinal.sources.catalog import load_catalog
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [1]}, "data.coursera.labels is [1]: it must be a list of 2 or more"),
+        ({"labels": [1, None]}, "data.coursera.labels: YAML reads a label as None"),
+        ({"labels": [1, "1.0"]}, "data.coursera: labels contains a class twice"),
+        ({"labels": "12345"}, "data.coursera.labels is '12345': it must be a list"),
+        ({"sources": ["https://a/"]}, "data.coursera: source 'https://a/' is a folder"),
+        ({"checksum": None}, "data.coursera: give a checksum (sha256:… or git-blob:…)"),
+        ({"checksum": "md5:1"}, "data.coursera.checksum is 'md5:1': it must be of the form ^(sha"),
+        ({"synthetic": "perhaps"}, "data.coursera.synthetic is 'perhaps': it must be true or fal"),
+        ({"text": None}, "data.coursera.text is null: it must be text"),
+        ({"txt": "review"}, "data.coursera.txt is not a known key"),
+    ],
+)
+def test_a_mistake_in_an_entry_is_reported_with_its_key(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    content = yaml.safe_load((ROOT / "data/catalog.yaml").read_text(encoding="utf-8"))
+    content["data"]["coursera"] |= change
+    path = tmp_path / "catalog.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with pytest.raises(UserError) as raised:
+        load_catalog(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the file is null: it must be a mapping of keys to values"),
+        ("data: {}", "encoders is missing"),
+        ("data: {mine: null}", "data.mine is null: it must be a mapping of keys to values"),
+        ("data: 3", "data is 3: it must be a mapping of keys to values"),
+        ("data: {mine: {}}", "data.mine.licence is missing"),
+    ],
+)
+def test_a_malformed_catalog_is_reported(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError) as raised:
+        load_catalog(path)
+    assert str(raised.value) == f"{path}: {message}"
