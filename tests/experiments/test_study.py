@@ -144,7 +144,11 @@ def test_a_value_reaches_the_stages_as_it_is_written(
         ("    train.loss: emd", "    train: {loss: emd}", "variants.emd.train is not a parameter;"),
         ("train.epochs: 1", "train.epochs: 0", ": set.train.epochs is 0: input should be greater"),
         ("train.loss: emd", "train.loss: edm", ": variants.emd.train.loss is 'edm': input should"),
-        ("train.epochs: 1", "train.lr: true", ": set.train.lr is True: no parameter is true or false"),
+        (
+            "train.epochs: 1",
+            "train.lr: true",
+            ": set.train.lr is True: no parameter is true or false",
+        ),
         ("train.epochs: 1", "split.test: 0.3", ": variants.corn.split: train, validation and test"),
         ("train.epochs: 1", "train.seed: 1", ": set.train.seed: the study sets the seeds itself"),
     ],
