@@ -193,6 +193,23 @@ def test_plain_transformers_reads_the_same_tokens(
     assert np.max([len(row) for row in theirs]) == 16
 
 
+@pytest.mark.parametrize("kind", [word_piece, byte_level])
+def test_other_tokenizers_read_the_same_tokens_with_the_option_of_the_guide(
+    kind: Callable[[], Tokenizer], tmp_path: Path
+) -> None:
+    """Their files are as published; docs/design.md names the option."""
+    (tmp_path / "new").mkdir()
+    save_published(published(kind), tmp_path)
+    save_tokenizer(tmp_path, 16, tmp_path / "new")
+    write_json(tmp_path / "new" / "config.json", read_json(tmp_path / "config.json"))
+    texts = [*CORPUS, *NAMES, "a</s>b " * 20]
+    ours = [load_tokenizer(tmp_path, 16).encode(text).ids for text in texts]
+    plain = AutoTokenizer.from_pretrained(tmp_path / "new")
+    assert plain(texts, truncation=True)["input_ids"] != ours
+    plain = AutoTokenizer.from_pretrained(tmp_path / "new", split_special_tokens=True)
+    assert plain(texts, truncation=True)["input_ids"] == ours
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
