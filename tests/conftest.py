@@ -49,6 +49,11 @@ def write_reviews_csv(path: Path, rows: int = 120, seed: int = 0) -> None:
             writer.writerow([f"{filler} {WORDS[number % 5]} {number}", number % 5 + 1])
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name bytes by their argument: some contain the time, and all workers must agree on names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_encoder(tmp_path_factory.mktemp("tiny"))

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -28,6 +28,7 @@ from ordinal.common.types import (
     Probabilities,
 )
 from ordinal.distributions.calibration import Calibration
+from ordinal.model.architecture import head, output_layer
 from ordinal.model.device import batch_tokens, choose_device, choose_precision, pad_multiple
 from ordinal.model.inference import Network
 from ordinal.model.losses import LOSSES
@@ -48,7 +49,8 @@ def new_classifier(
 ) -> PreTrainedModel:
     """A pretrained encoder with a new head, in float32 and in training mode.
 
-    The config gains `ordinal`: the K label names (lowest first), the loss and the decoding.
+    The config gains `ordinal`: the K label names (lowest first), the loss and the decoding. If the
+    encoder is itself a fine-tuned classifier, its head is dropped, and a line on stdout says so.
 
     Args:
         encoder: folder of the encoder.
@@ -59,27 +61,46 @@ def new_classifier(
         attention_dropout: dropout of the attention weights; None keeps the encoder's own.
 
     Raises:
-        UserError: the encoder can't be loaded, or has no attention dropout to set.
+        UserError: the encoder can't be loaded, has no attention dropout to set, or its head does
+            not suit the loss.
     """
-    outputs = LOSSES[loss].outputs(len(labels))
-    names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
-    with _loading(encoder):
-        config = AutoConfig.from_pretrained(encoder, local_files_only=True, trust_remote_code=False)
-    if config.pad_token_id is None:
-        raise UserError(
-            f"{encoder}/config.json has no pad_token_id: add the token id that pads short texts"
-        )
-    # Set on the config because from_pretrained drops arguments that an encoder's config lacks.
-    config.id2label = dict(enumerate(names))
-    config.label2id = {name: index for index, name in enumerate(names)}
+    config = _new_config(encoder, labels, loss)
     config.ordinal = {"labels": list(labels), "loss": loss, "decode": decoding}
     if attention_dropout is not None:
         _set_attention_dropout(config, attention_dropout)
     torch.manual_seed(seed)
-    model = _from_pretrained(encoder, config=config)
+    model, missing = _from_pretrained(encoder, config)
+    if _name(model, output_layer(model).weight) not in missing:
+        print(f"train: {encoder} is a fine-tuned classifier: its head is replaced")
+        _replace_head(model, seed)
+    if LOSSES[loss].shared_weight and output_layer(model).bias is None:
+        raise UserError(
+            f"train.loss is {loss}, but the head of this encoder ({config.model_type}) has no "
+            "biases: choose another loss"
+        )
     # from_pretrained returns evaluation mode, and Lightning does not change it.
     model.train()
     return model
+
+
+def _new_config(encoder: Path, labels: Sequence[str], loss: LossName) -> PreTrainedConfig:
+    """The config of an encoder, with the outputs that a loss needs."""
+    with _loading(encoder):
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            encoder, local_files_only=True, trust_remote_code=False
+        )
+    if getattr(config, "pad_token_id", None) is None:
+        raise UserError(
+            f"{encoder}/config.json has no pad_token_id: add the token id that pads short texts"
+        )
+    outputs = LOSSES[loss].outputs(len(labels))
+    names = list(labels) if outputs == len(labels) else [f"above {name}" for name in labels[:-1]]
+    # Set on the config because from_pretrained drops arguments that an encoder's config lacks.
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: index for index, name in enumerate(names)}
+    if config.problem_type is not None:  # the encoder is a classifier for another problem
+        config.problem_type = None
+    return config
 
 
 def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
@@ -93,9 +114,17 @@ def _set_attention_dropout(config: PreTrainedConfig, share: float) -> None:
         setattr(config, name, share)
 
 
-def output_layer(model: PreTrainedModel) -> nn.Linear:
-    """The linear layer that computes the logits."""
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
+def _name(model: PreTrainedModel, weight: Tensor) -> str:
+    return next(name for name, other in model.named_parameters() if other is weight)
+
+
+def _replace_head(model: PreTrainedModel, seed: int) -> None:
+    """Replace all modules on top of the encoder by newly initialised ones."""
+    torch.manual_seed(seed)
+    new = AutoModelForSequenceClassification.from_config(model.config, dtype=torch.float32)
+    for name, module in new.named_children():
+        if module in head(new):
+            setattr(model, name, module)
 
 
 def load_classifier(folder: Path) -> PreTrainedModel:
@@ -110,7 +139,9 @@ def load_classifier(folder: Path) -> PreTrainedModel:
         ours = "ordinal" in read_json(folder / "config.json")
     if not ours:
         raise UserError(f"{folder} was not trained by this project: its config has no 'ordinal'")
-    model = _from_pretrained(folder)
+    model, missing = _from_pretrained(folder)
+    if missing:
+        raise UserError(f"{folder} is damaged: its weights lack {min(missing)}")
     model.eval()
     return model
 
@@ -178,19 +209,35 @@ def save_classifier(
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
-def _from_pretrained(folder: Path, **options: object) -> PreTrainedModel:
+def _from_pretrained(
+    folder: Path, config: PreTrainedConfig | None = None
+) -> tuple[PreTrainedModel, set[str]]:
+    """Load a classifier; also return the names of the weights that its file lacks.
+
+    Raises:
+        UserError: it can't be loaded, or a weight of the encoder does not have the config's shape.
+    """
     # The progress bar is useless for so few weights. The list of new weights is still printed.
     logging.disable_progress_bar()
     with _loading(folder):
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+        model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
+            config=config,
             dtype=torch.float32,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            **options,
+            ignore_mismatched_sizes=True,  # heads are replaced; other weights are checked here
+            output_loading_info=True,
         )
-    return model
+    of_encoder = dict(model.base_model.named_parameters(model.base_model_prefix))
+    for name, found, expected in sorted(report["mismatched_keys"]):
+        if config is None or name in of_encoder:
+            raise UserError(
+                f"{folder}: {name} in model.safetensors has the shape {tuple(found)}, but "
+                f"config.json asks for {tuple(expected)}: use the two files of one model"
+            )
+    return model, set(report["missing_keys"])
 
 
 @contextmanager

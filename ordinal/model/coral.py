@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import PreTrainedModel
 
-from ordinal.model.classifier import output_layer
+from ordinal.model.architecture import output_layer
 
 
 def share_weight(model: PreTrainedModel) -> None:

@@ -8,6 +8,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.paths import MODEL
 from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
+from ordinal.tokenization.tokenizer import read_literally
 
 
 def load(
@@ -45,9 +46,11 @@ def load(
     from ordinal.model.classifier import load_calibration, load_classifier, torch_network
 
     classifier = load_classifier(path)
+    tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    read_literally(tokenizer)
     return Predictor(
         torch_network(classifier, accelerator, precision),
-        Tokenizer.from_file(str(path / "tokenizer.json")),
+        tokenizer,
         classifier.config.ordinal["labels"],
         classifier.config.ordinal["decode"],
         load_calibration(path),

@@ -20,6 +20,7 @@ from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration
 from ordinal.model.inference import Network
 from ordinal.prediction.predictor import Predictor
+from ordinal.tokenization.tokenizer import read_literally
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 FACTS = "ordinal"  # key in the file's metadata of labels, decoding, calibration and tokenizer
 INPUTS = ("input_ids", "attention_mask")
+# The architectures whose export the tests compare with torch.
+EXPORTED = (
+    *("ALBERT", "BART", "BERT", "DeBERTa-v2", "DistilBERT", "ELECTRA", "GPT-2", "ModernBERT"),
+    *("MPNet", "RoBERTa", "T5", "XLM-RoBERTa"),
+)
 
 
 def export_onnx(folder: Path, path: Path) -> None:
@@ -41,32 +47,19 @@ def export_onnx(folder: Path, path: Path) -> None:
     to it for other programs.
 
     Raises:
-        UserError: `folder` is not a model of the train stage, or a library for the export is
-            missing.
+        UserError: `folder` is not a model of the train stage, its architecture can't be exported,
+            or a library for the export is missing.
     """
     _need("onnx", "onnxscript")
     import onnx
-    import torch
 
     from ordinal.model.classifier import load_calibration, load_classifier
 
     model, calibration = load_classifier(folder), load_calibration(folder)
     longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
-    ids = torch.ones(3, 8, dtype=torch.int64)
-    rows, length = torch.export.Dim("rows"), torch.export.Dim("length", max=longest)
-    with _quiet(), tempfile.TemporaryDirectory() as draft:
+    with tempfile.TemporaryDirectory() as draft:
         file = Path(draft) / path.name
-        torch.onnx.export(
-            _calibrated(model, calibration.temperature),
-            (ids, torch.ones_like(ids)),
-            file,
-            dynamo=True,
-            external_data=False,
-            dynamic_shapes={name: {0: rows, 1: length} for name in INPUTS},
-            input_names=INPUTS,
-            output_names=["probabilities"],
-            verbose=False,
-        )
+        _export(model, calibration.temperature, longest, file)
         exported = onnx.load(file)
     facts = model.config.ordinal | {
         "pad_id": model.config.pad_token_id,
@@ -78,6 +71,40 @@ def export_onnx(folder: Path, path: Path) -> None:
         onnx.save(exported, file)
     with atomic_file(path.with_name("tokenizer.json")) as file:
         shutil.copyfile(folder / "tokenizer.json", file)
+
+
+def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Path) -> None:
+    """Write the network of `export_onnx`, with attention computed as `model` does, or plainly."""
+    import torch
+
+    ids = torch.ones(3, min(8, longest), dtype=torch.int64)
+    rows, length = torch.export.Dim("rows"), torch.export.Dim("length", max=longest)
+    for attention in (None, "eager"):  # torch can't export T5's default
+        if attention:
+            model.set_attn_implementation(attention)
+        try:
+            with _quiet():
+                torch.onnx.export(
+                    _calibrated(model, temperature),
+                    (ids, torch.ones_like(ids)),
+                    file,
+                    dynamo=True,
+                    external_data=False,
+                    dynamic_shapes={name: {0: rows, 1: length} for name in INPUTS},
+                    input_names=INPUTS,
+                    output_names=["probabilities"],
+                    verbose=False,
+                )
+        except OSError:
+            raise
+        except Exception as failure:  # noqa: BLE001, each step of the exporter raises its own
+            error = failure
+        else:
+            return
+    raise UserError(
+        f"torch can't export a {model.config.model_type} model to ONNX. It exports "
+        f"{', '.join(EXPORTED)}. `ordinal predict` and `ordinal serve` need no export"
+    ) from error
 
 
 def quantize_onnx(source: Path, path: Path) -> None:
@@ -121,10 +148,12 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         inputs = dict(zip(INPUTS, (ids, mask), strict=True))
         return np.asarray(session.run(["probabilities"], inputs)[0])
 
+    tokenizer = Tokenizer.from_str(facts["tokenizer"])
+    read_literally(tokenizer)
     calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
     return Predictor(
         Network(len(facts["labels"]), facts["pad_id"], distributions),
-        Tokenizer.from_str(facts["tokenizer"]),
+        tokenizer,
         facts["labels"],
         facts["decode"],
         calibration,

@@ -77,6 +77,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         413: f"The body is larger than {MAX_BYTES} bytes.",
         415: "The body is not of type application/json.",
         422: "The body does not have the declared form.",
+        500: "The request failed in a way that the server did not expect.",
     }.items()
 }
 
@@ -100,13 +101,7 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
         response.headers.update(HEADERS)
         return response
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid_body(_: Request, error: RequestValidationError) -> JSONResponse:
-        return JSONResponse({"detail": _sentence(error)}, 422)
-
-    @app.exception_handler(UserError)
-    async def invalid_text(_: Request, error: UserError) -> JSONResponse:
-        return JSONResponse({"detail": str(error)}, 422)
+    _answer_errors(app)
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
@@ -128,6 +123,24 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
         )
 
     return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Answer a request that fails with a sentence in JSON; other requests are not affected."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_body(_: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"detail": _sentence(error)}, 422)
+
+    @app.exception_handler(UserError)
+    async def invalid_text(_: Request, error: UserError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
+    # After this answer, Starlette raises the error again, and uvicorn logs its traceback.
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, error: Exception) -> JSONResponse:
+        detail = f"the request failed ({type(error).__name__}): the server's log has the details"
+        return JSONResponse({"detail": detail}, 500, headers=HEADERS)
 
 
 def listen(host: str, port: int) -> socket.socket:

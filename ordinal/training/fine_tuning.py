@@ -2,11 +2,12 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from transformers import PreTrainedModel
 
 from ordinal.common.params import Train
 from ordinal.distributions.decoding import decode
+from ordinal.model.architecture import weight_depths
 from ordinal.model.coral import share_weight, unshare_weight
 from ordinal.model.device import choose_device
 from ordinal.model.losses import LOSSES, balanced_weights
@@ -36,6 +38,7 @@ class FineTuning(lightning.LightningModule):
     Args:
         model: the classifier.
         recipe: the training recipe.
+        depths: depth of each weight, for the learning rates.
         steps: optimiser steps of the whole run, for the learning rate schedule.
         class_weights: weights of the classes in the training loss, shape (K,), or None.
     """
@@ -43,11 +46,17 @@ class FineTuning(lightning.LightningModule):
     class_weights: Tensor | None
 
     def __init__(
-        self, model: PreTrainedModel, recipe: Train, steps: int, class_weights: Tensor | None
+        self,
+        model: PreTrainedModel,
+        recipe: Train,
+        depths: Mapping[str, int],
+        steps: int,
+        class_weights: Tensor | None,
     ) -> None:
         super().__init__()
         self.model = model
         self.recipe = recipe
+        self.depths = depths
         self.steps = steps
         self.head = LOSSES[recipe.loss]
         self.register_buffer("class_weights", class_weights, persistent=False)
@@ -95,7 +104,7 @@ class FineTuning(lightning.LightningModule):
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        optimizer, schedule = new_optimizer(self.model, self.recipe, self.steps)
+        optimizer, schedule = new_optimizer(self.model, self.recipe, self.depths, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -155,8 +164,10 @@ def _modules(
     weights = balanced_weights(labels, classes) if recipe.class_weights == "balanced" else None
     row_weights = LOSSES[recipe.loss].row_weights(labels, classes, weights)
     pad_id = model.config.pad_token_id
+    shortest = train.pad(np.array([train.lengths.argmin()]), pad_id)
+    depths = weight_depths(model, *map(torch.from_numpy, shortest))
     return (
-        FineTuning(model, recipe, optimizer_steps(len(train), recipe), weights),
+        FineTuning(model, recipe, depths, optimizer_steps(len(train), recipe), weights),
         TrainingData(train, validation, row_weights, pad_id, device, recipe),
     )
 

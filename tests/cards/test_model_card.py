@@ -25,7 +25,8 @@ from ordinal.common.types import Decoding, LossName
 from ordinal.distributions.calibration import Calibration
 from ordinal.evaluation.metrics import all_metrics
 from ordinal.evaluation.results import METRIC_NAMES
-from ordinal.model.classifier import new_classifier, output_layer, save_classifier
+from ordinal.model.architecture import output_layer
+from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.readme import readme, usage
 from tests.conftest import ROOT, environment
 

@@ -1,24 +1,33 @@
 """The classifier: created, saved, loaded, and read the same in batches of any size."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn.utils import parametrize
 from transformers import (
     AutoModelForSequenceClassification,
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
     DistilBertModel,
     FNetConfig,
     FNetModel,
     GPT2Config,
     GPT2Model,
+    PreTrainedConfig,
     PreTrainedModel,
+    RobertaConfig,
+    RobertaForSequenceClassification,
 )
 
 from ordinal.common.errors import UserError
+from ordinal.common.files import read_json, write_json
 from ordinal.common.types import Precision
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import (
@@ -35,6 +44,7 @@ from ordinal.tokenization.tokens import Tokens
 from tests.tiny import LABELS, RECIPE, classifier_for, draw, logits_of, rows_are_equal, train
 
 CORAL = RECIPE.model_copy(update={"loss": "coral"})
+LAYER = "bert.encoder.layer.1.output.dense.weight"
 CALIBRATION = Calibration(temperature=1.5, scores=[0.0, 0.25, 1 / 3])
 
 
@@ -66,6 +76,82 @@ def test_an_encoder_without_what_training_needs_is_refused(tmp_path: Path) -> No
     GPT2Model(GPT2Config(**sizes)).save_pretrained(tmp_path / "gpt2")
     with pytest.raises(UserError, match=r"gpt2/config\.json has no pad_token_id"):
         new_classifier(tmp_path / "gpt2", LABELS, "emd")
+
+
+@pytest.mark.parametrize("labels", [3, 5])
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        (BertForSequenceClassification, BertConfig),
+        (BertForTokenClassification, BertConfig),
+        (RobertaForSequenceClassification, RobertaConfig),  # its head has a layer of its own
+    ],
+)
+def test_the_head_of_a_fine_tuned_classifier_is_replaced(
+    kind: type[PreTrainedModel],
+    config: type[PreTrainedConfig],
+    labels: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Even if the new head has the same shape."""
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "vocab_size": 9}
+    tuned = kind(config(**sizes, num_labels=labels, problem_type="multi_label_classification"))
+    with torch.no_grad():
+        for weight in tuned.parameters():
+            weight.fill_(0.5)
+    tuned.save_pretrained(tmp_path / "tuned")
+    tuned.base_model.save_pretrained(tmp_path / "bare")
+    capsys.readouterr()
+    model = new_classifier(tmp_path / "tuned", LABELS, "emd", seed=3)
+    out, err = capsys.readouterr()
+    assert out == f"train: {tmp_path}/tuned is a fine-tuned classifier: its head is replaced\n"
+    assert "ignore_mismatched_sizes" not in err
+    new_classifier(tmp_path / "bare", LABELS, "emd", seed=3)
+    assert capsys.readouterr().out == ""
+    for name, weight in model.named_parameters():
+        if "pooler" not in name:  # BertForTokenClassification has none
+            kept = bool((weight == 0.5).all())
+            assert kept == name.startswith(f"{model.base_model_prefix}."), name
+    again = new_classifier(tmp_path / "tuned", LABELS, "emd", seed=3)
+    assert all(map(torch.equal, model.parameters(), again.parameters()))
+    assert model.config.problem_type is None
+    assert model.config.label2id == {"poor": 0, "fair": 1, "good": 2}
+
+
+def test_a_model_of_this_project_is_an_encoder_too(tiny_encoder: Path, tmp_path: Path) -> None:
+    model, _ = train(tiny_encoder, CORAL)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
+    again = new_classifier(tmp_path, ["no", "yes"], "emd")
+    assert again.config.ordinal == {"labels": ["no", "yes"], "loss": "emd", "decode": "median"}
+    assert again.classifier.weight.shape == (2, 16)
+    assert torch.equal(again.get_parameter(LAYER), model.get_parameter(LAYER))
+
+
+def test_weights_that_do_not_fit_the_config_are_named(tiny_encoder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"intermediate_size": 48})
+    message = (
+        r"encoder: bert\.encoder\.layer\.0\.intermediate\.dense\.bias in model\.safetensors has "
+        r"the shape \(32,\), but config\.json asks for \(48,\)"
+    )
+    with pytest.raises(UserError, match=message):
+        new_classifier(folder, LABELS, "emd")
+
+
+def test_a_damaged_model_folder_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    model = classifier_for(tiny_encoder, RECIPE)
+    save_classifier(model, CALIBRATION, tiny_encoder, "card", tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    save_file(weights | {"classifier.bias": torch.zeros(4)}, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"classifier\.bias .* has the shape \(4,\), .* \(3,\)"):
+        load_classifier(tmp_path)
+    del weights["classifier.bias"]
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"is damaged: its weights lack classifier\.bias"):
+        load_classifier(tmp_path)
 
 
 def test_fast_attention_is_the_plain_one_and_so_are_its_gradients(tiny_encoder: Path) -> None:

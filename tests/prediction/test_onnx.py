@@ -1,6 +1,7 @@
 """Test that an exported model predicts the same as the model."""
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,11 @@ from ordinal import Predictor, load
 from ordinal.common.errors import UserError
 from ordinal.common.types import LossName
 from ordinal.distributions.calibration import Calibration
-from ordinal.model.classifier import new_classifier, output_layer, save_classifier
-from ordinal.prediction.onnx import export_onnx, quantize_onnx
+from ordinal.model.architecture import output_layer
+from ordinal.model.classifier import new_classifier, save_classifier
+from ordinal.prediction.onnx import EXPORTED, export_onnx, quantize_onnx
 from ordinal.tokenization.tokenizer import save_tokenizer
+from tests.families import FAMILIES, save_family
 
 LABELS = ["awful", "poor", "plain", "good", "superb"]
 TEXTS = ["the room was good", "awful", "staff " * 100, "bed 1 2 3 was superb room", "poor bed"]
@@ -43,6 +46,67 @@ def exported(
 
 def probabilities(predictor: Predictor, texts: list[str]) -> npt.NDArray[np.float64]:
     return np.array([[*shown.probabilities.values()] for shown in predictor.predict(texts)])
+
+
+def save_model(encoder: Path, length: int, folder: Path) -> Path:
+    """A model of an encoder, whose predictions differ between texts although it is untrained."""
+    save_tokenizer(encoder, length, encoder.parent)
+    model = new_classifier(encoder, LABELS, "emd")
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.normal_(std=1.5 / weight.shape[-1] ** 0.5)
+    save_classifier(model, CALIBRATION, encoder.parent, "card", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        family if family in ("bart", "t5") else pytest.param(family, marks=pytest.mark.slow)
+        for family in FAMILIES
+    ],
+)
+def test_each_family_is_exported(family: str, tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    folder = save_model(save_family(family, tmp_path / "encoder"), 20, tmp_path / "model")
+    export_onnx(folder, folder / "model.onnx")
+    texts = [*TEXTS, "they wrote </s> on the <pad> wall </s>", "<mask>"]
+    expected = probabilities(load(folder), texts)
+    assert np.ptp(expected, axis=0).max() > 0.05
+    np.testing.assert_allclose(
+        probabilities(load(folder / "model.onnx"), texts), expected, atol=1e-5
+    )
+
+
+def test_every_exported_family_is_tested() -> None:
+    tested = {family.kind.model_type for family in FAMILIES.values()}
+    assert {name.lower().replace("gpt-2", "gpt2") for name in EXPORTED} == tested
+
+
+def test_a_short_model_is_exported(tiny_encoder: Path, tmp_path: Path) -> None:
+    encoder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    folder = save_model(encoder, 4, tmp_path / "model")
+    export_onnx(folder, folder / "model.onnx")
+    expected = probabilities(load(folder), TEXTS)
+    np.testing.assert_allclose(
+        probabilities(load(folder / "model.onnx"), TEXTS), expected, atol=1e-5
+    )
+
+
+def test_an_architecture_that_torch_can_not_export_is_named(
+    tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Path(shutil.copytree(tiny_encoder, tmp_path / "encoder"))
+    folder = save_model(encoder, 20, tmp_path / "model")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Failed to decompose the FX graph")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(UserError, match=r"^torch can't export a bert model to ONNX\. It exports A"):
+        export_onnx(folder, tmp_path / "out" / "model.onnx")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1]])

@@ -1,6 +1,7 @@
 """Test the page and the API of a model: answers, refusals, and protection from other sites."""
 
 import asyncio
+import dataclasses
 import json
 import re
 import signal
@@ -19,7 +20,7 @@ from fastapi.testclient import TestClient
 from hypothesis import settings
 from pydantic import ValidationError
 from schemathesis import Case
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Encoding, Tokenizer, models, pre_tokenizers, processors
 
 from ordinal import Predictor, load
 from ordinal.distributions.calibration import Calibration
@@ -134,6 +135,41 @@ def test_a_bad_body_is_refused_in_one_sentence(
 ) -> None:
     response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()) == (status, {"detail": detail})
+
+
+class Breaking:
+    """A tokenizer that fails on one word."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    def encode_batch_fast(self, texts: list[str]) -> list[Encoding]:
+        if "poison" in texts:
+            raise ValueError("All examples must have the same number of <eos> tokens.")
+        return self.tokenizer.encode_batch_fast(texts)
+
+
+def test_an_unexpected_error_fails_its_own_request_only(predictor: Predictor) -> None:
+    """Requests at the same time and later are answered."""
+    breaking = dataclasses.replace(predictor, tokenizer=Breaking(predictor.tokenizer))
+    app = create_app(breaking)
+    batches = [["bed"], ["good room", "poison"], ["bed"], ["poison"]] * 5
+
+    async def send_all() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            posts = [client.post("/predict", json={"texts": batch}) for batch in batches]
+            return [*await asyncio.gather(*posts), await client.get("/health")]
+
+    *answers, health = asyncio.run(send_all())
+    assert health.json() == {"status": "ok"}
+    for batch, answer in zip(batches, answers, strict=True):
+        if "poison" in batch:
+            expected = "the request failed (ValueError): the server's log has the details"
+            assert (answer.status_code, answer.json()) == (500, {"detail": expected})
+        else:
+            assert len(answer.json()["predictions"]) == len(batch)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_validation_stops_at_the_first_error() -> None:

@@ -6,13 +6,19 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from transformers import DistilBertConfig, DistilBertModel
+from transformers import PreTrainedModel
 
 from ordinal.common.types import LossName, Precision
+from ordinal.model.architecture import weight_depths
 from ordinal.model.coral import share_weight
 from ordinal.training.fine_tuning import fit
 from ordinal.training.optimizer import BIAS_RATE, parameter_groups
 from tests.tiny import RECIPE, classifier_for, draw, norm, train
+
+
+def depths_of(model: PreTrainedModel) -> dict[str, int]:
+    ids = torch.tensor([[2, 5, 3]])
+    return weight_depths(model, ids, torch.ones_like(ids))
 
 
 def test_weight_decay_spares_biases_and_normalisation(tiny_encoder: Path) -> None:
@@ -27,56 +33,6 @@ def test_weight_decay_spares_biases_and_normalisation(tiny_encoder: Path) -> Non
     assert after[matrix].abs().mean() < 0.5 * before[matrix].abs().mean()
 
 
-def tiny_distilbert(folder: Path) -> Path:
-    config = DistilBertConfig(vocab_size=20, dim=16, n_layers=2, n_heads=2, hidden_dim=32)
-    DistilBertModel(config).save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("encoder", "depths"),
-    [
-        (
-            "bert",
-            {
-                "bert.embeddings.": 3,
-                "bert.encoder.layer.0.": 2,
-                "bert.encoder.layer.1.": 1,
-                "bert.pooler.": 0,
-                "classifier.": 0,
-            },
-        ),
-        (
-            "distilbert",
-            {
-                "distilbert.embeddings.": 3,
-                "distilbert.transformer.layer.0.": 2,
-                "distilbert.transformer.layer.1.": 1,
-                "pre_classifier.": 0,
-                "classifier.": 0,
-            },
-        ),
-    ],
-)
-def test_the_rate_falls_from_layer_to_layer_downwards(
-    encoder: str, depths: dict[str, int], tiny_encoder: Path, tmp_path: Path
-) -> None:
-    recipe = RECIPE.model_copy(update={"layer_decay": 0.5, "weight_decay": 0.1})
-    folder = tiny_encoder if encoder == "bert" else tiny_distilbert(tmp_path)
-    model = classifier_for(folder, recipe)
-    given = [
-        (weight, group["lr"], group["weight_decay"])
-        for group in parameter_groups(model, recipe)
-        for weight in group["params"]
-    ]
-    names = {weight: name for name, weight in model.named_parameters()}
-    assert sorted(names[weight] for weight, _, _ in given) == sorted(names.values())
-    for weight, rate, decay in given:
-        [depth] = [depths[prefix] for prefix in depths if names[weight].startswith(prefix)]
-        assert rate == pytest.approx(recipe.lr * 0.5**depth)
-        assert decay == (0.1 if weight.ndim == 2 else 0.0)
-
-
 @pytest.mark.parametrize(("loss", "times"), [("coral", BIAS_RATE), ("corn", 1)])
 def test_corals_biases_alone_have_a_rate_of_their_own(
     loss: LossName, times: int, tiny_encoder: Path
@@ -87,7 +43,7 @@ def test_corals_biases_alone_have_a_rate_of_their_own(
         share_weight(model)
     rates = {
         weight: group["lr"]
-        for group in parameter_groups(model, recipe)
+        for group in parameter_groups(model, recipe, depths_of(model))
         for weight in group["params"]
     }
     assert rates.pop(model.classifier.bias) == recipe.lr * times
@@ -116,7 +72,7 @@ def test_the_fused_optimiser_steps_as_the_plain_one_does(
     assert fused == [True]
     if clip is not None:
         assert norm(gradients) == pytest.approx(clip, rel=1e-3)
-    groups = parameter_groups(expected, recipe)
+    groups = parameter_groups(expected, recipe, depths_of(expected))
     weights = [weight for group in groups for weight in group["params"]]
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient
