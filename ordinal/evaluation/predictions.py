@@ -47,7 +47,7 @@ def predictions_table(
 
 def probabilities_of(table: pd.DataFrame) -> Probabilities:
     """Return the probabilities in a table of predictions, shape (rows, K)."""
-    return table[_probability_columns(table)].to_numpy(np.float64)
+    return table[probability_names(table)].to_numpy(np.float64)
 
 
 def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> None:
@@ -61,7 +61,7 @@ def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> N
             f"{runs} were tested on different rows ({len(first)} and {len(second)}): "
             "only runs on the same data and split can be compared"
         )
-    names = [_probability_columns(table) for table in (first, second)]
+    names = [probability_names(table) for table in (first, second)]
     if names[0] != names[1]:
         raise UserError(
             f"{runs} predict different labels ({len(names[0])} and {len(names[1])}): "
@@ -69,7 +69,8 @@ def refuse_other_rows(first: pd.DataFrame, second: pd.DataFrame, runs: str) -> N
         )
 
 
-def _probability_columns(table: pd.DataFrame) -> list[str]:
+def probability_names(table: pd.DataFrame) -> list[str]:
+    """Return the names of the columns of probabilities in a table of predictions."""
     columns = list(table.columns)
     start = 1 + max(columns.index(name) for name in COLUMNS if name in columns)
     return columns[start:]

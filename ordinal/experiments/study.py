@@ -19,8 +19,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ordinal.common.errors import UserError, dotted_path, one_line, quoted
 from ordinal.common.params import SECTIONS, Data, Model
 from ordinal.common.paths import CATALOG, STUDIES
+from ordinal.common.types import Metric
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
-from ordinal.experiments.variants import Metric
 from ordinal.sources.catalog import load_catalog
 
 SEED = "train.seed"

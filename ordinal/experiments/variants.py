@@ -3,19 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from ordinal.common.errors import UserError
-from ordinal.common.types import Floats
+from ordinal.common.types import Floats, Metric
 from ordinal.evaluation.metrics import ranked_probability_score
 from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows
-
-Metric = Literal["mae", "accuracy", "off_by_one", "rps"]
-"""The metrics of `ordinal.evaluation.metrics` that are a mean over rows."""
 
 
 @dataclass(frozen=True)
