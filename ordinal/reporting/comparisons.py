@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from ordinal.common.files import for_json
-from ordinal.evaluation.results import format_interval, format_number
+from ordinal.evaluation.results import format_number
 
 if TYPE_CHECKING:
     from ordinal.experiments.comparison import Difference
@@ -33,27 +34,36 @@ def comparison_markdown(first: str, second: str, differences: "Mapping[str, Diff
 
 
 def variants_table(variants: "Sequence[Variant]", title: str, reference: str) -> Table:
-    """One row per variant: mean, standard deviation, interval, and the contrast with another."""
-    table = Table(title=escape(title))
-    contrast = (f"minus {reference}", "95 % interval", "p", "p (Holm)")
-    for heading in ("variant", "mean", "sd", "95 % interval", *contrast):
+    """One row per variant: mean and standard deviation, and the contrast with another variant."""
+    table = Table(title=escape(title), box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("variant", "mean", "sd", f"minus {reference}", "p", "p (Holm)"):
         table.add_column(escape(heading), justify="right" if table.columns else "left")
     for variant in variants:
-        cells = [
-            escape(variant.name),
-            format_number(variant.mean),
-            format_number(variant.sd),
-            format_interval(variant.low, variant.high),
-        ]
-        if variant.contrast:
-            cells += [*_difference(variant.contrast), format_number(variant.contrast.p_holm, ".3f")]
-        table.add_row(*cells)
+        half = (variant.high - variant.low) / 2
+        mean = f"{format_number(variant.mean)} ± {format_number(half)}"
+        table.add_row(
+            escape(variant.name), mean, format_number(variant.sd), *_contrast(variant.contrast)
+        )
     table.caption = (
-        "Intervals and p-values account for the variation between seeds and between test rows."
-        if len(variants[0].values) > 1
-        else "One seed: intervals and p-values account for the test rows, not for the training."
+        "±: half of the 95 % interval, which is symmetric. Intervals and p-values account for "
+        + (
+            "the variation between seeds and between test rows."
+            if len(variants[0].values) > 1
+            else "the test rows, but with one seed not for the training."
+        )
     )
     return table
+
+
+def _contrast(contrast: "Contrast | None") -> list[str]:
+    if contrast is None:
+        return []
+    half = (contrast.high - contrast.low) / 2
+    return [
+        f"{format_number(contrast.difference, '+.4f')} ± {format_number(half)}",
+        format_number(contrast.p_value, ".3f"),
+        format_number(contrast.p_holm, ".3f"),
+    ]
 
 
 def variants_rows(variants: "Sequence[Variant]") -> list[dict[str, Any]]:
@@ -81,7 +91,7 @@ def _rows(differences: "Mapping[str, Difference]") -> list[list[str]]:
     ]
 
 
-def _difference(figures: "Difference | Contrast") -> list[str]:
+def _difference(figures: "Difference") -> list[str]:
     ends = [format_number(end, "+.4f") for end in (figures.low, figures.high)]
     return [
         format_number(figures.difference, "+.4f"),
