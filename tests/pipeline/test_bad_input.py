@@ -276,10 +276,14 @@ def test_bad_parameters_are_refused(content: str, words: tuple[str, ...], tmp_pa
 @pytest.mark.parametrize(
     ("stage", "params", "words"),
     [
-        ("download", {"data.name": "tripadviser"}, ("data.name 'tripadviser'", "'tripadvisor'?")),
+        (
+            "download",
+            {"data.name": "tripadviser"},
+            ("data.name 'tripadviser'", "did you mean tripadvisor?"),
+        ),
         ("download", {"data.name": "no.csv"}, ("data.name 'no.csv'", "data/catalog.yaml", "demo")),
         ("download", {"data.name": "params.yaml"}, ("params.yaml", "data.text", "data.label")),
-        ("pretrained", {"model.name": "minilmm"}, ("model.name 'minilmm'", "'minilm'?")),
+        ("pretrained", {"model.name": "minilmm"}, ("model.name 'minilmm'", "did you mean minilm?")),
         ("pretrained", {"model.name": "some/model"}, ("'some/model'", "model.revision")),
         ("tokenize", {"tokenize.max_length": 65}, ("tokenize.max_length", "65", "64 tokens")),
     ],
