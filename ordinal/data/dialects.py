@@ -190,6 +190,7 @@ class _Attempt:
 
     def read(self, quoting: Quoting) -> Reading:
         rows, ends, is_broken = self._parse(quoting)
+        is_broken = is_broken or (quoting == "backslash" and self._has_wrong_escapes())
         titles = 0
         if "skip" not in self.fixed:
             titles = titles_before(rows, width_of(rows), self.columns)
@@ -209,7 +210,7 @@ class _Attempt:
             # The sample may end within a quoted text, but then most of it has been read.
             is_cut = not self.sample.is_whole and "end of data" in str(error)
             return rows, ends, not (is_cut and ends and ends[-1] > lines.number / 2)
-        return rows, ends, quoting == "backslash" and self._has_wrong_escapes()
+        return rows, ends, False
 
     def _has_wrong_escapes(self) -> bool:
         return any(wrong_escape(line, self.separator) for line in self.sample.lines if "\\" in line)
