@@ -24,4 +24,4 @@ Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
 SplitMethod = Literal["shuffle", "hash", "stratified"]
 Missing = Literal["refuse", "drop"]
-"""What happens to rows with a text but no label, or a label but no text."""
+"""Treatment of rows with a text but no label, or a label but no text."""

@@ -63,7 +63,7 @@ class Lines:
         self.current: list[str] = []
         """Lines since the caller last emptied the list."""
         self.hides = False
-        """Whether a line end within a line was ever replaced by a character of `HIDDEN`."""
+        """True once a line end within a line was replaced by a character of `HIDDEN`."""
         self.removed = 0
         """Carriage returns that end lines in a file whose first line ends without one."""
         self.has_returns: bool | None = None

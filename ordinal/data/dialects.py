@@ -31,18 +31,18 @@ class Sample:
 
     lines: list[str]
     is_whole: bool
-    """Whether these are all lines."""
+    """True if these are all lines."""
     end: str
     """The line end."""
 
     @cached_property
     def has_marks(self) -> bool:
-        """Whether it contains a quotation mark."""
+        """True if a line contains a quotation mark."""
         return any('"' in line for line in self.lines)
 
     @cached_property
     def has_escapes(self) -> bool:
-        """Whether a backslash may escape what follows it."""
+        """True if a backslash may escape the character after it."""
         return any("\\" in line and ESCAPE.search(line) for line in self.lines)
 
     @classmethod
@@ -67,7 +67,7 @@ class Reading:
     skip: int
     """Lines before the header."""
     is_broken: bool
-    """Whether the parser failed before the end."""
+    """True if the parser failed before the end, or a backslash escapes nothing."""
     rival: Quoting | None = None
     """Another way of quoting that fits, and gives other texts."""
 
@@ -90,7 +90,7 @@ class Reading:
 
     @property
     def fits(self) -> bool:
-        """Whether nothing speaks against this reading."""
+        """True if the parser succeeded, and all rows are as wide as the header."""
         return not self.is_broken and self.fitting == 1
 
     @property
@@ -266,13 +266,13 @@ def _is_wrapped(cell: str) -> bool:
 
 
 def _are_mostly_wrapped(literal: Reading) -> bool:
-    """Whether most cells with a quotation mark begin and end with one, so that they are quoted."""
+    """Return whether most cells with a quotation mark begin and end with one: they are quoted."""
     wrapped = [_is_wrapped(cell) for _, cell in _cells_with_marks(literal)]
     return sum(wrapped) > len(wrapped) / 2
 
 
 def _needs_marks(literal: Reading) -> bool:
-    """Whether the marks around cells serve as quoting.
+    """Return whether the marks around cells serve as quoting.
 
     They do if they protect other marks or line ends, or surround all cells of a column or its name.
     """
@@ -284,7 +284,7 @@ def _needs_marks(literal: Reading) -> bool:
 
 
 def _surround_columns(literal: Reading, columns: Collection[int]) -> bool:
-    """Whether marks surround the name of a column, or all cells of each of `columns`."""
+    """Return whether marks surround the name of a column, or all cells of each of `columns`."""
     header, *rows = literal.rows
     if any(map(_is_wrapped, header)):
         return True

@@ -25,7 +25,7 @@ CONSEQUENCE = {
     "validation": "so the choice of the epoch and the calibration ignore it",
     "test": "so the results say nothing about it",
 }
-"""What follows if a part lacks a label."""
+"""Consequence of a label that a part lacks."""
 
 
 def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
