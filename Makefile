@@ -6,6 +6,9 @@ PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+ifneq (,$(findstring :,$(CURDIR)))
+$(error the path $(CURDIR) contains a colon, which separates the folders of PATH: rename that folder)
+endif
 # DVC runs the stages with the `python` on PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

@@ -83,7 +83,7 @@ class Family:
     usable: int | None
     """The most tokens that it reads; None if it has relative positions only."""
     hard: bool = True
-    """Whether it fails on one token more."""
+    """True if it fails on one token more."""
     depths: dict[str, int] = field(default_factory=dict)
     """The depth of its weights by the beginnings of their names; the longest counts."""
     attention_dropout: bool = True

@@ -18,9 +18,9 @@ class Answer:
     sends: int | None = None
     """Bytes of the body that are sent; None sends all."""
     then_waits: bool = False
-    """Whether the server then keeps the connection open until the client gives up."""
+    """True if the server then keeps the connection open until the client gives up."""
     drips: bool = False
-    """Whether the body is sent byte by byte, 50 per second."""
+    """True if the body is sent byte by byte, 50 per second."""
 
 
 class Loopback(ThreadingHTTPServer):

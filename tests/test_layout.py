@@ -1,6 +1,8 @@
-"""The limits on size that keep the code readable. Ruff checks the complexity of functions."""
+"""The rules that keep the code readable. Ruff checks the complexity of functions."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -37,3 +39,24 @@ def test_a_function_has_at_most_50_lines() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
+
+
+QUESTION = re.compile(r"\s*(Whether|What|How|Who|Where)\b")
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and text of each docstring of a module, class, function or attribute."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield node.lineno, text
+
+
+def test_docstrings_start_with_a_verb_or_a_noun() -> None:
+    questions = {
+        f"{path.relative_to(ROOT)}:{line}": text
+        for path in MODULES
+        for line, text in docstrings(ast.parse(path.read_text(encoding="utf-8")))
+        if QUESTION.match(text)
+    }
+    assert questions == {}

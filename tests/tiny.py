@@ -53,7 +53,7 @@ def logits_of(model: PreTrainedModel, tokens: Tokens) -> Tensor:
 
 
 def rows_are_equal(layer: nn.Linear) -> bool:
-    """Whether all outputs of a layer have the same weights."""
+    """Return whether all outputs of a layer have the same weights."""
     return torch.equal(layer.weight, layer.weight[:1].expand_as(layer.weight))
 
 

@@ -116,7 +116,7 @@ def _is_refusal(error: OSError) -> bool:
 
 
 def _is_argument(path: object) -> bool:
-    """Whether a path is an argument of the command, or above or below one."""
+    """Return whether a path is an argument of the command, or above or below one."""
     if not isinstance(path, str | os.PathLike):
         return False
     failed = Path(path)
@@ -129,7 +129,7 @@ def _is_argument(path: object) -> bool:
 
 
 def _disk_is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that it arose from, says that nothing more can be written."""
+    """Return whether an error, or one that it arose from, says that the disk is full."""
     if error is None:
         return False
     found = re.search(r"\(os error (\d+)\)", str(error))  # in the errors of safetensors

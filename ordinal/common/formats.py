@@ -40,10 +40,10 @@ class Format(BaseModel):
     separator: str = ","
     """One character, or one of `SEPARATOR_NAMES`."""
     quoting: Quoting = "standard"
-    """How texts contain quotation marks. standard: doubled, in quoted texts. backslash: each after
-    a backslash. none: as they are; no text contains the separator or a line end."""
+    """Form of quotation marks within texts. standard: doubled, in quoted texts. backslash: each
+    after a backslash. none: as they are; no text contains the separator or a line end."""
     header: Literal["first", "none"] = "first"
-    """Whether the first row names the columns. Without a header, their names are 1, 2, …"""
+    """The row with the names of the columns. Without one, their names are 1, 2, …"""
     skip: int = Field(0, ge=0)
     """Lines before the header, or before the first row."""
 

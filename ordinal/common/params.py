@@ -137,7 +137,7 @@ class Train(Section):
     class_weights: ClassWeights = "none"
     """balanced: a row's weight in the mean over its batch is the inverse of its class's share."""
     decode: Decoding = "median"
-    """How a distribution over the classes becomes one label."""
+    """Statistic that turns a distribution over the classes into one label."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Seed of the new head, dropout and the batch order."""
     epochs: int = Field(3, ge=1)

@@ -24,6 +24,6 @@ Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
 SplitMethod = Literal["shuffle", "hash", "stratified"]
 Missing = Literal["refuse", "drop"]
-"""What happens to rows with a text but no label, or a label but no text."""
+"""Treatment of rows with a text but no label, or a label but no text."""
 Metric = Literal["mae", "accuracy", "off_by_one", "rps"]
 """The metrics of `ordinal.evaluation.metrics` that are a mean over rows."""

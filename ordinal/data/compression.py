@@ -5,7 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -28,6 +28,7 @@ MAGIC: dict[bytes, Compression] = {
 MAX_GROWTH = 100
 FREE_GROWTH = 64 << 20
 BUFFER = 1 << 16  # bytes
+ENCRYPTED = 1  # a flag of a file in a zip archive
 
 
 def compression_of(start: bytes) -> Compression:
@@ -100,19 +101,31 @@ def check_growth(path: Path, unpacked: int) -> None:
 
 def _only_file(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of an archive, apart from those that systems add."""
-    paths = {file: PurePosixPath(file.filename.replace("\\", "/")) for file in archive.infolist()}
-    files = [
-        file
-        for file, path in paths.items()
-        if not (file.is_dir() or path.parts[:1] == ("__MACOSX",) or path.name.startswith("."))
-    ]
+    files = [file for file in archive.infolist() if not (file.is_dir() or _is_of_a_system(file))]
     if len(files) != 1:
-        names = ", ".join(quoted(file.filename) for file in files[:5])
-        has = f" ({names}{', …' if len(files) > 5 else ''})" if files else ""
-        raise ValueError(f"it contains {len(files)} files{has}: put exactly one table in it")
-    path = paths[files[0]]
+        raise ValueError(
+            f"it contains {len(files)} files{_some_names(files)}: put exactly one table in it"
+        )
+    (file,) = files
+    path = _path_of(file)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"it contains {quoted(path)}, a path outside its folder")
-    if files[0].flag_bits & 1:
+    if file.flag_bits & ENCRYPTED:
         raise ValueError("it is encrypted: unpack it first")
-    return files[0]
+    return file
+
+
+def _path_of(file: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(file.filename.replace("\\", "/"))
+
+
+def _is_of_a_system(file: zipfile.ZipInfo) -> bool:
+    path = _path_of(file)
+    return path.parts[:1] == ("__MACOSX",) or path.name.startswith(".")
+
+
+def _some_names(files: Sequence[zipfile.ZipInfo]) -> str:
+    if not files:
+        return ""
+    names = ", ".join(quoted(file.filename) for file in files[:5])
+    return f" ({names}, …)" if len(files) > 5 else f" ({names})"

@@ -63,7 +63,7 @@ class Lines:
         self.current: list[str] = []
         """Lines since the caller last emptied the list."""
         self.hides = False
-        """Whether a line end within a line was ever replaced by a character of `HIDDEN`."""
+        """True once a line end within a line was replaced by a character of `HIDDEN`."""
         self.removed = 0
         """Carriage returns that end lines in a file whose first line ends without one."""
         self.has_returns: bool | None = None
@@ -248,10 +248,13 @@ def looks_like_rows(lines: Sequence[str], separator: str, columns: Sequence[_Val
     rows = [line.rstrip("\r\n").split(separator) for line in lines]
     if len(columns) < 2 or any(len(row) != len(columns) for row in rows):
         return False
+    return separator == "\t" or _have_values_of(columns, rows)
+
+
+def _have_values_of(columns: Sequence[_Values], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether columns with known values exist, and all rows have such values there."""
     known = [(number, column) for number, column in enumerate(columns) if column.are_known]
-    return separator == "\t" or (
-        bool(known) and all(column.has(row[number]) for row in rows for number, column in known)
-    )
+    return bool(known) and all(column.has(row[number]) for row in rows for number, column in known)
 
 
 def _reason(error: csv.Error) -> str:

@@ -40,6 +40,12 @@ NOT_TABLES = {
     b"Rar!": "a RAR archive: unpack it first",
 }
 """First bytes of files that hold no table of ours."""
+NOT_TABLES_BY_MEMBER = {
+    "word/document.xml": "a Word document: save its table as .csv",
+    "xl/workbook.bin": "a binary Excel file: save it as .xlsx",
+}
+"""Members of zip archives that hold no table of ours."""
+HTML = re.compile(r"(?i)<!doctype html|<html")
 
 
 def detect(
@@ -126,19 +132,22 @@ def _refuse_other_kinds(start: bytes, name: str) -> None:
 def _binary_kind(path: Path, start: bytes, name: str) -> Kind | None:
     if start.startswith(b"PAR1"):
         return "parquet"
-    if not start.startswith(b"PK") or not zipfile.is_zipfile(path):
-        return None
+    if start.startswith(b"PK") and zipfile.is_zipfile(path):
+        return _kind_by_members(path, name)
+    return None
+
+
+def _kind_by_members(path: Path, name: str) -> Kind | None:
+    """Return "xlsx" for an Excel file, and None for an archive that may contain a table."""
     with zipfile.ZipFile(path) as archive:
-        names = set(archive.namelist())
-        is_open_document = "mimetype" in names and b"opendocument" in archive.read("mimetype")
-    for what in [
-        "a Word document: save its table as .csv" if "word/document.xml" in names else None,
-        "a binary Excel file: save it as .xlsx" if "xl/workbook.bin" in names else None,
-        "an OpenDocument file: save it as .xlsx or .csv" if is_open_document else None,
-    ]:
-        if what:
+        members = set(archive.namelist())
+        mimetype = archive.read("mimetype") if "mimetype" in members else b""
+    for member, what in NOT_TABLES_BY_MEMBER.items():
+        if member in members:
             raise UserError(f"{name} is {what}")
-    return "xlsx" if "xl/workbook.xml" in names else None
+    if b"opendocument" in mimetype:
+        raise UserError(f"{name} is an OpenDocument file: save it as .xlsx or .csv")
+    return "xlsx" if "xl/workbook.xml" in members else None
 
 
 def _detect_text(
@@ -173,19 +182,25 @@ def _detect_text(
 
 def _text_kind(text: str, inner: str, name: str) -> Kind:
     text = text.lstrip()
-    if re.match(r"(?i)<!doctype html|<html", text):
+    if HTML.match(text):
         raise UserError(f"{name} is an HTML page, not a table: download the file itself")
+    # A CSV may begin with a bracket, too.
     is_named_json = inner.endswith((".json", ".jsonl", ".ndjson"))
-    if re.match(r"\[\s*[{\]]", text) or (is_named_json and text.startswith("[")):
+    array, object_ = (r"\[", r"\{") if is_named_json else (r"\[\s*[{\]]", r'\{\s*["}]')
+    if re.match(array, text):
         return "json"
-    if re.match(r'\{\s*["}]', text) or (is_named_json and text.startswith("{")):
-        first, _, rest = text.partition("\n")
-        if rest.strip() and first.rstrip().endswith(("{", "[", ",")):
-            raise UserError(
-                f"{name}: it is an object, not a list of rows: write an array, or one row per line"
-            )
+    if re.match(object_, text):
+        _refuse_object_of_many_lines(text, name)
         return "jsonl"
     return "fasttext" if text.startswith("__label__") else "csv"
+
+
+def _refuse_object_of_many_lines(text: str, name: str) -> None:
+    first, _, rest = text.partition("\n")
+    if rest.strip() and first.rstrip().endswith(("{", "[", ",")):
+        raise UserError(
+            f"{name}: it is an object, not a list of rows: write an array, or one row per line"
+        )
 
 
 def _encoding_of(start: bytes, is_whole: bool, name: str) -> str:

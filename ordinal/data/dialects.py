@@ -6,15 +6,17 @@ error, and if each row has as many cells as the header.
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import SEPARATOR_NAMES, Quoting, advice, name_of_separator
 from ordinal.data.delimited import Lines, dialect, line_end, with_line_ends, wrong_escape
 from ordinal.data.headers import name_key, titles_before, width_of
-from ordinal.data.rows import is_blank
+from ordinal.data.rows import is_blank, is_blank_row
 
 USUAL = {"csv": ",", "tsv": "\t", "tab": "\t", "txt": "\t"}
 """Separators by the ending of the file's name, for tables that several fit, or none."""
@@ -29,9 +31,19 @@ class Sample:
 
     lines: list[str]
     is_whole: bool
-    """Whether these are all lines."""
+    """True if these are all lines."""
     end: str
     """The line end."""
+
+    @cached_property
+    def has_marks(self) -> bool:
+        """True if a line contains a quotation mark."""
+        return any('"' in line for line in self.lines)
+
+    @cached_property
+    def has_escapes(self) -> bool:
+        """True if a backslash may escape the character after it."""
+        return any("\\" in line and ESCAPE.search(line) for line in self.lines)
 
     @classmethod
     def of(cls, text: str, is_whole: bool) -> "Sample":
@@ -55,7 +67,7 @@ class Reading:
     skip: int
     """Lines before the header."""
     is_broken: bool
-    """Whether the parser failed before the end."""
+    """True if the parser failed before the end, or a backslash escapes nothing."""
     rival: Quoting | None = None
     """Another way of quoting that fits, and gives other texts."""
 
@@ -67,14 +79,18 @@ class Reading:
     @property
     def fitting(self) -> float:
         """Share of the rows that are as wide as the header; 0 if one is wider."""
-        widths = [len(row) for row in self.rows if not all(map(is_blank, row))]
+        widths = [len(row) for row in self.rows if not is_blank_row(row)]
         if not widths or max(widths) > self.width:
             return 0.0
         return widths.count(self.width) / len(widths)
 
+    def has(self, columns: Sequence[str] | None) -> bool:
+        """Return whether the header names these columns."""
+        return set(map(name_key, columns or ())) <= set(map(name_key, self.rows[0]))
+
     @property
     def fits(self) -> bool:
-        """Whether nothing speaks against this reading."""
+        """True if the parser succeeded, and all rows are as wide as the header."""
         return not self.is_broken and self.fitting == 1
 
     @property
@@ -129,20 +145,36 @@ def _excel_line(sample: Sample, fixed: dict[str, Any]) -> tuple[int, str | None]
 def _choose_separator(
     readings: Sequence[Reading], usual: str | None, columns: Sequence[str] | None, source: str
 ) -> Reading:
-    best = max(reading.rank for reading in readings)
-    choices = [reading for reading in readings if reading.rank == best]
+    """Return the best reading. Those with the usual separator and the `columns` are preferred.
+
+    Raises:
+        UserError: several are equally good.
+    """
+    choices = _best_ranked(readings)
     if choices[0].width < 2:
-        return next((one for one in choices if one.separator == (usual or ",")), choices[0])
-    wanted = set(map(name_key, columns or ()))
-    choices = [one for one in choices if wanted <= set(map(name_key, one.rows[0]))] or choices
-    choices = [one for one in choices if one.separator == usual] or choices
+        return _with_separator(choices, usual or ",")[0]
+    choices = [reading for reading in choices if reading.has(columns)] or choices
+    choices = _with_separator(choices, usual)
     if len(choices) > 1 and choices[0].fits:
-        names = [name_of_separator(reading.separator) for reading in choices]
-        raise UserError(
-            f"{source}: it is not clear whether its columns are separated by {' or '.join(names)}: "
-            f"{advice('separator', names[0])}, or another"
-        )
-    return max(choices, key=lambda reading: reading.fitting)
+        raise _unclear([name_of_separator(reading.separator) for reading in choices], source)
+    return max(choices, key=attrgetter("fitting"))
+
+
+def _unclear(separators: Sequence[str], source: str) -> UserError:
+    return UserError(
+        f"{source}: it is not clear whether its columns are separated by {' or '.join(separators)}:"
+        f" {advice('separator', separators[0])}, or another"
+    )
+
+
+def _best_ranked(readings: Sequence[Reading]) -> Sequence[Reading]:
+    best = max(reading.rank for reading in readings)
+    return [reading for reading in readings if reading.rank == best]
+
+
+def _with_separator(readings: Sequence[Reading], separator: str | None) -> Sequence[Reading]:
+    """Return the readings with a separator, or all if none has it."""
+    return [reading for reading in readings if reading.separator == separator] or readings
 
 
 @dataclass(frozen=True)
@@ -157,12 +189,19 @@ class _Attempt:
     columns: Sequence[str] | None
 
     def read(self, quoting: Quoting) -> Reading:
+        rows, ends, is_broken = self._parse(quoting)
+        is_broken = is_broken or (quoting == "backslash" and self._has_wrong_escapes())
+        titles = 0
+        if "skip" not in self.fixed:
+            titles = titles_before(rows, width_of(rows), self.columns)
+        skip = self.before + (ends[titles - 1] if titles else 0)
+        return Reading(self.separator, quoting, rows[titles:], skip, is_broken)
+
+    def _parse(self, quoting: Quoting) -> tuple[list[list[str]], list[int], bool]:
+        """Return the rows, the number of each row's last line, and whether the parser failed."""
         lines = Lines(self.sample.lines[self.before :], self.sample.end)
         rows: list[list[str]] = []
         ends: list[int] = []
-        is_broken = quoting == "backslash" and any(
-            wrong_escape(line, self.separator) for line in self.sample.lines if "\\" in line
-        )
         try:
             for row in csv.reader(iter(lines), **dialect(self.separator, quoting)):
                 rows.append(with_line_ends(row) if lines.hides else row)
@@ -170,32 +209,35 @@ class _Attempt:
         except csv.Error as error:
             # The sample may end within a quoted text, but then most of it has been read.
             is_cut = not self.sample.is_whole and "end of data" in str(error)
-            is_broken = not (is_cut and ends and ends[-1] > lines.number / 2)
-        titles = 0
-        if "skip" not in self.fixed:
-            titles = titles_before(rows, width_of(rows), self.columns)
-        skip = self.before + (ends[titles - 1] if titles else 0)
-        return Reading(self.separator, quoting, rows[titles:], skip, is_broken)
+            return rows, ends, not (is_cut and ends and ends[-1] > lines.number / 2)
+        return rows, ends, False
+
+    def _has_wrong_escapes(self) -> bool:
+        return any(wrong_escape(line, self.separator) for line in self.sample.lines if "\\" in line)
 
 
 def _choose_quoting(attempt: _Attempt) -> Reading:
     if "quoting" in attempt.fixed:
         return attempt.read(attempt.fixed["quoting"])
     standard = attempt.read("standard")
-    text = "".join(attempt.sample.lines)
-    if "\\" in text and ESCAPE.search(text):
+    if attempt.sample.has_escapes:
         backslash = attempt.read("backslash")
         if backslash.fits and backslash.rows != standard.rows:
             return _with_backslashes(attempt, standard, backslash)
     # Tables that are separated by tabs are often written without quoting, others hardly ever.
-    if '"' not in text or attempt.separator != "\t":
-        return standard
-    literal = attempt.read("none")
+    if attempt.separator == "\t" and attempt.sample.has_marks:
+        return _with_marks(standard, attempt.read("none"))
+    return standard
+
+
+def _with_marks(standard: Reading, literal: Reading) -> Reading:
+    """Choose between quotation marks as quoting and as text."""
     if not literal.fits:
         return standard
     if standard.is_broken or standard.fitting < MOST:
-        return standard if _are_mostly_wrapped(literal) else literal
-    is_literal = len(literal.rows) == len(standard.rows) and not _needs_marks(literal)
+        is_literal = not _are_mostly_wrapped(literal)
+    else:
+        is_literal = len(literal.rows) == len(standard.rows) and not _needs_marks(literal)
     return literal if is_literal else standard
 
 
@@ -224,25 +266,28 @@ def _is_wrapped(cell: str) -> bool:
 
 
 def _are_mostly_wrapped(literal: Reading) -> bool:
-    """Whether most cells with a quotation mark begin and end with one, so that they are quoted."""
+    """Return whether most cells with a quotation mark begin and end with one: they are quoted."""
     wrapped = [_is_wrapped(cell) for _, cell in _cells_with_marks(literal)]
     return sum(wrapped) > len(wrapped) / 2
 
 
 def _needs_marks(literal: Reading) -> bool:
-    """Whether the marks around cells serve as quoting.
+    """Return whether the marks around cells serve as quoting.
 
     They do if they protect other marks or line ends, or surround all cells of a column or its name.
     """
     cells = _cells_with_marks(literal)
-    wrapped = [cell[1:-1] for _, cell in cells if _is_wrapped(cell)]
-    header, *rows = literal.rows
     # With a single column, the separator is not known.
-    protected = r'""|[\r\n]' if literal.width > 1 else r'""|[\r\n,;\t|]'
-    if any(map(_is_wrapped, header)) or any(re.search(protected, cell) for cell in wrapped):
+    protected = re.compile(r'""|[\r\n]' if literal.width > 1 else r'""|[\r\n,;\t|]')
+    protects = any(protected.search(cell[1:-1]) for _, cell in cells if _is_wrapped(cell))
+    return protects or _surround_columns(literal, {column for column, _ in cells})
+
+
+def _surround_columns(literal: Reading, columns: Collection[int]) -> bool:
+    """Return whether marks surround the name of a column, or all cells of each of `columns`."""
+    header, *rows = literal.rows
+    if any(map(_is_wrapped, header)):
         return True
-    rows = [row for row in rows if not all(map(is_blank, row))]
-    return len(rows) > 1 and all(
-        all(_is_wrapped(row[column]) for row in rows if not is_blank(row[column]))
-        for column in {column for column, _ in cells}
-    )
+    rows = [row for row in rows if not is_blank_row(row)]
+    cells = (row[column] for row in rows for column in columns)
+    return len(rows) > 1 and all(is_blank(cell) or _is_wrapped(cell) for cell in cells)

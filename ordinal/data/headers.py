@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import advice
 from ordinal.common.labels import label_key, number_of
-from ordinal.data.rows import is_blank, is_spelled_missing
+from ordinal.data.rows import is_blank_row, is_spelled_missing, lacks_label
 
 SAMPLE_ROWS = 1000  # first rows of a table, which show its header and the values of its columns
 MAX_TITLES = 20  # lines before the header
@@ -50,7 +50,7 @@ def refuse_missing(columns: Sequence[str], names: Sequence[str], source: str) ->
 
 def width_of(rows: Sequence[Sequence[object]]) -> int:
     """Return the most frequent number of cells in a row, of rows that are not blank."""
-    counts = Counter(len(row) for row in rows if not all(map(is_blank, row)))
+    counts = Counter(len(row) for row in rows if not is_blank_row(row))
     return max(counts, key=lambda width: (counts[width], width), default=0)
 
 
@@ -65,15 +65,18 @@ def titles_before(
         columns: Names of columns; a row with one of them is the header.
     """
     wanted = set(map(name_key, columns or ()))
-    last = 0
-    for number, row in enumerate(rows[:MAX_TITLES]):
-        filled = [not is_blank(cell) for cell in row]
-        is_title = sum(filled) == 1 and filled[0] and width > len(row) == 1
-        is_title = is_title or (sum(filled) == 1 and filled[0] and width == len(row) > 2)
-        if any(filled) and (not is_title or wanted & set(map(name_key, row))):
-            break
-        last = number + 1
-    return last
+    first = rows[:MAX_TITLES]
+    for number, row in enumerate(first):
+        is_title = _is_title(row, width) and wanted.isdisjoint(map(name_key, row))
+        if not (is_title or is_blank_row(row)):
+            return number
+    return len(first)
+
+
+def _is_title(row: Sequence[object], width: int) -> bool:
+    """Return whether a row has one cell, or only its first of more than two cells is filled."""
+    is_first_only = not is_blank_row(row[:1]) and is_blank_row(row[1:])
+    return is_first_only and (len(row) == 1 < width or len(row) == width > 2)
 
 
 def choose_header(
@@ -118,11 +121,7 @@ def _value_among_names(names: Sequence[object], rows: Sequence[Sequence[object]]
         return None  # as pandas names columns
     doubts = []
     for column, name in enumerate(keys):
-        if not name or is_spelled_missing(name):
-            continue
-        cells = [label_key(row[column]) for row in rows if column < len(row)]
-        values = Counter(cell for cell in cells if cell and not is_spelled_missing(cell))
-        looks = _looks_like(name, values)
+        looks = _looks_like(name, _values_in(rows, column))
         if looks == "name":
             return None
         if looks == "value":
@@ -131,8 +130,16 @@ def _value_among_names(names: Sequence[object], rows: Sequence[Sequence[object]]
     return next(iter(doubts), None) or next(long, None)
 
 
+def _values_in(rows: Sequence[Sequence[object]], column: int) -> Counter[str]:
+    """Return the number of rows of each value in a column, without missing values."""
+    cells = (label_key(row[column]) for row in rows if column < len(row))
+    return Counter(cell for cell in cells if cell and not is_spelled_missing(cell))
+
+
 def _looks_like(name: str, values: Counter[str]) -> str | None:
     """Return "name" or "value" if the values of a column say what the cell above them is."""
+    if lacks_label(name):
+        return None
     if values and all(number_of(value) is not None for value in values):
         return "name" if number_of(label_key(name)) is None else "value"
     if 0 < len(values) <= min(MAX_VALUES, values.total() / 2):

@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TextIO
 
 import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import BLOCK
-from ordinal.data.headers import name_key, refuse_missing
+from ordinal.data.headers import column_names, name_key, refuse_missing
 from ordinal.data.rows import MAX_CELL
 
 WHITE = " \t\r\n"
@@ -31,18 +31,21 @@ def json_chunks(
     """
     is_first = True
     while chunk := list(islice(rows, size)):
-        keys = list(dict.fromkeys(key for row in chunk for key in row))
-        names = list(map(name_key, keys))
+        keys = list(dict.fromkeys(chain.from_iterable(chunk)))
+        names = column_names(keys, repairs if is_first else Counter())
         present = [name for name in columns or () if is_first or name_key(name) in names]
         refuse_missing(present, names, source)
-        if is_first and (stripped := sum(key != key.strip() for key in keys)):
-            repairs["column names stripped of spaces"] += stripped
         key_of = dict(zip(names, keys, strict=True))
-        wanted = list(columns) if columns is not None else names
-        cells = [[row.get(key_of.get(name_key(name), name)) for row in chunk] for name in wanted]
-        table = pd.DataFrame(dict(enumerate(cells)), dtype=object)
-        yield table.set_axis(wanted, axis=1)
+        yield _table(chunk, key_of, names if columns is None else columns)
         is_first = False
+
+
+def _table(
+    rows: Sequence[dict[str, Any]], key_of: Mapping[str, str], columns: Sequence[str]
+) -> pd.DataFrame:
+    keys = [key_of.get(name_key(column), column) for column in columns]
+    cells = {number: [row.get(key) for row in rows] for number, key in enumerate(keys)}
+    return pd.DataFrame(cells, dtype=object).set_axis(list(columns), axis=1)
 
 
 def rows_of_lines(file: TextIO, source: str) -> Iterator[dict[str, Any]]:

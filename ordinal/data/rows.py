@@ -1,7 +1,7 @@
 """Rules for the rows of a table of labelled reviews, shared by everything that reads one."""
 
 import reprlib
-from collections.abc import Collection, Sized
+from collections.abc import Collection, Iterable, Sized
 from datetime import date, datetime, time
 from decimal import Decimal
 
@@ -28,6 +28,11 @@ def is_blank(cell: object) -> bool:
         return not cell.strip()
     # Only NaN, of any of these types, differs from itself.
     return cell is None or (isinstance(cell, float | Decimal | datetime) and bool(cell != cell))
+
+
+def is_blank_row(row: Iterable[object]) -> bool:
+    """Return whether all cells of a row are blank."""
+    return all(map(is_blank, row))
 
 
 def is_spelled_missing(label: str, known: Collection[str] = ()) -> bool:

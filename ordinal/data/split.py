@@ -19,13 +19,13 @@ Parts = npt.NDArray[np.int8]
 Prints = npt.NDArray[np.void]
 """Fingerprint of each row's text, shape (rows,)."""
 
-MIN_ROWS = 10  # of a label: a tenth of them, the usual share for validation, is one row
+MIN_ROWS_PER_LABEL = 10  # a tenth of them, the usual share for validation, is one row
 CONSEQUENCE = {
     "train": "so the model can't learn it",
     "validation": "so the choice of the epoch and the calibration ignore it",
     "test": "so the results say nothing about it",
 }
-"""What follows if a part lacks a label."""
+"""Consequence of a label that a part lacks."""
 
 
 def shuffle_split(rows: int, shares: Sequence[float], seed: int) -> Parts:
@@ -74,7 +74,8 @@ def stratified_split(
 ) -> Parts:
     """Split the rows of each label at random, in the same shares for all labels.
 
-    Each label has at least one row in each part, and otherwise its shares rounded up or down.
+    Each label has at least one row in each part, and otherwise its shares rounded up or down, so
+    that the parts as a whole have their shares within one row.
     `sklearn.model_selection.StratifiedShuffleSplit` leaves a part without a rare label.
 
     Args:
@@ -94,21 +95,31 @@ def stratified_split(
         )
     order = np.random.default_rng(seed).permutation(len(labels))
     parts = np.empty(len(labels), np.int8)
-    for index, rows in enumerate(rows_per_class):
-        sizes = _whole_sizes(int(rows), shares)
+    for index, sizes in enumerate(_whole_sizes(rows_per_class, shares)):
         parts[order[labels[order] == index]] = np.repeat(np.arange(len(PARTS)), sizes)
     return parts
 
 
-def _whole_sizes(rows: int, shares: Sequence[float]) -> Labels:
-    """Return whole sizes of the parts: the largest remainders are rounded up, and none is 0."""
-    exact = rows * np.array(shares)
+def _whole_sizes(rows_per_class: Labels, shares: Sequence[float]) -> Labels:
+    """Return the whole number of rows of each label and part, shape (labels, parts); none is 0.
+
+    A label's shares are rounded up in the parts that have lost most by rounding so far, so that the
+    totals of the parts have their shares, too.
+    """
+    exact = np.outer(rows_per_class, shares)
     sizes = np.floor(exact + 1e-9).astype(np.int64)
-    most = np.argsort(sizes - exact, kind="stable")[: rows - sizes.sum()]
-    sizes[most] += 1
-    for empty in np.flatnonzero(sizes == 0):
-        sizes[sizes.argmax()] -= 1
-        sizes[empty] = 1
+    lost = np.zeros(len(shares))
+    for label, rows in enumerate(rows_per_class):
+        remainders = exact[label] - sizes[label]
+        lost += remainders
+        by_loss = np.argsort(np.where(remainders > 1e-9, -lost, np.inf), kind="stable")
+        rounded_up = by_loss[: rows - sizes[label].sum()]
+        sizes[label, rounded_up] += 1
+        lost[rounded_up] -= 1
+        for empty in np.flatnonzero(sizes[label] == 0):
+            largest = sizes[label].argmax()
+            sizes[label, [largest, empty]] += [-1, 1]
+            lost[[largest, empty]] += [1, -1]
     return sizes
 
 
@@ -134,12 +145,12 @@ def label_warnings(
     scarce = [
         f"{name} ({rows})"
         for name, rows in zip(names, counts.sum(axis=0), strict=True)
-        if rows < MIN_ROWS
+        if rows < MIN_ROWS_PER_LABEL
     ]
     if scarce:
         found.append(
-            f"Labels with fewer than {MIN_ROWS} rows: {list_labels(scarce)}. A model hardly learns "
-            "them, and their test results say little."
+            f"Labels with fewer than {MIN_ROWS_PER_LABEL} rows: {list_labels(scarce)}. A model "
+            "hardly learns them, and their test results say little."
         )
     return found
 

@@ -27,6 +27,7 @@ from ordinal.data.rows import row_of
 KINDS = ("csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "xlsx")
 """The usual endings of tables."""
 NESTED = ("json", "jsonl", "parquet")  # kinds whose cells may be lists
+ROWS_OF_JSON = {"json": rows_of_array, "jsonl": rows_of_lines}
 FASTTEXT = re.compile(r"(?:__label__(\S*))?[ \t]?(.*)", re.DOTALL)
 
 
@@ -83,18 +84,24 @@ def _chunks(
             yield _frame(cells, names, columns)
         return
     with _text(path, found) as (file, end):
-        if found.kind in ("json", "jsonl"):
-            rows = rows_of_array if found.kind == "json" else rows_of_lines
-            yield from json_chunks(rows(file, name), ROWS_PER_CHUNK, columns, name, repairs)
+        if found.kind in ROWS_OF_JSON:
+            rows = ROWS_OF_JSON[found.kind](file, name)
+            yield from json_chunks(rows, ROWS_PER_CHUNK, columns, name, repairs)
         elif found.kind == "fasttext":
             yield from _fasttext(file, columns, name)
         else:
             table = DelimitedTable(Lines(file, end), found, name, repairs)
-            refuse_missing(columns or (), table.names, name)
-            for chunk in table.chunks(ROWS_PER_CHUNK, may_swallow):
-                yield _frame(chunk, table.names, columns)
-            if not table.read:
-                yield _frame([], table.names, columns)
+            yield from _delimited(table, columns, name, may_swallow)
+
+
+def _delimited(
+    table: DelimitedTable, columns: Sequence[str] | None, name: str, may_swallow: bool
+) -> Iterator[pd.DataFrame]:
+    refuse_missing(columns or (), table.names, name)
+    for chunk in table.chunks(ROWS_PER_CHUNK, may_swallow):
+        yield _frame(chunk, table.names, columns)
+    if not table.read:
+        yield _frame([], table.names, columns)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Study:
     reference: str
     """The variant that the others are compared with."""
     variants: Mapping[str, tuple[str, ...]]
-    """What each variant changes in params.yaml, as DVC's overrides (`train.lr=5e-05`)."""
+    """Changes of each variant to params.yaml, as DVC's overrides (`train.lr=5e-05`)."""
     files: frozenset[Path]
     """The local data files and encoders of the variants."""
 

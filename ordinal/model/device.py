@@ -31,7 +31,7 @@ def choose_precision(
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies bf16 in hardware; torch emulates it elsewhere, very slowly."""
+    """Return whether a device multiplies bf16 in hardware; elsewhere, torch emulates it slowly."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     abilities = torch.cpu.get_capabilities()

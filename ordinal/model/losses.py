@@ -40,7 +40,7 @@ class OrdinalLoss:
     terms: Callable[[Tensor, int], Tensor] = lambda labels, outputs: torch.ones_like(labels)
     """Labels and number of outputs to the number of terms per row in the mean, shape (rows,)."""
     shared_weight: bool = False
-    """Whether all logits are one score plus a bias each: CORAL's output layer."""
+    """True for CORAL's output layer: all logits are one score plus a bias each."""
 
     def loss(self, logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
         """Mean loss, a scalar in float32; a row of a class of weight w counts as w rows."""

@@ -125,9 +125,13 @@ def order_of(classes: Collection[str]) -> list[int | str] | None:
     numbers = {key: number for key in classes if (number := number_of(key)) is not None}
     if len(numbers) == len(classes):
         return [as_label(key) for key in sorted(numbers, key=lambda key: numbers[key])]
+    return _order_in_scale(classes)
+
+
+def _order_in_scale(classes: Collection[str]) -> list[int | str] | None:
     # "very-good" and "Very_Good" are "very good", but "--" and "-" stay two labels.
     words = {re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", key.casefold()): key for key in classes}
-    for scale in SCALES:
-        if len(words) == len(classes) and words.keys() <= set(scale):
-            return [as_label(words[word]) for word in scale if word in words]
-    return None
+    scale = next((scale for scale in SCALES if words.keys() <= set(scale)), None)
+    if scale is None or len(words) < len(classes):
+        return None
+    return [as_label(words[word]) for word in scale if word in words]

@@ -138,7 +138,7 @@ class _Counts:
 
 
 class _Row(NamedTuple):
-    """What is kept of a row."""
+    """The facts about a row that `new-data` keeps."""
 
     number: int
     words: int = 0

@@ -35,7 +35,7 @@ class _Entry(BaseModel):
 
     licence: str
     origin: str
-    """Who made it and how, on one line."""
+    """Authors and method of collection or training, on one line."""
 
 
 class DataSet(_Entry):

@@ -34,7 +34,7 @@ class SourceError(Exception):
         super().__init__(reason)
         self.advice = advice
         self.retry = retry
-        """Whether the same request may succeed in a second."""
+        """True if the same request may succeed a second later."""
 
     def at(self, source: str) -> "SourceError":
         """Return the same error with the source named in its reason."""

@@ -266,13 +266,7 @@ def _hub_checksum(source: HubSource, file: str) -> str:
 
 
 def _copy(source: Path, folder: Path) -> None:
-    files = [*ENCODER_FILES]
-    if (source / INDEX).is_file() and not (source / WEIGHTS).is_file():
-        files.remove(WEIGHTS)
-        try:
-            files += [INDEX, *sorted(set(shards_of(source / INDEX).values()))]
-        except ValueError as error:
-            raise UserError(f"encoder folder {source} can't be used: {error}") from None
+    files = _files_of(source)
     missing = [file for file in files if not (source / file).is_file()]
     pickles = ("pytorch_model.bin", "pytorch_model.bin.index.json")
     if WEIGHTS in missing and any((source / file).is_file() for file in pickles):
@@ -286,3 +280,14 @@ def _copy(source: Path, folder: Path) -> None:
         )
     for file in files:
         shutil.copyfile(source / file, folder / file)
+
+
+def _files_of(folder: Path) -> list[str]:
+    """Return the files that an encoder needs: its weights are in one file or in several."""
+    if (folder / WEIGHTS).is_file() or not (folder / INDEX).is_file():
+        return list(ENCODER_FILES)
+    try:
+        shards = sorted(set(shards_of(folder / INDEX).values()))
+    except ValueError as error:
+        raise UserError(f"encoder folder {folder} can't be used: {error}") from None
+    return [*(file for file in ENCODER_FILES if file != WEIGHTS), INDEX, *shards]

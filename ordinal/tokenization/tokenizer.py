@@ -92,7 +92,7 @@ def _special_names(tokenizer: Tokenizer) -> list[str]:
 
 
 def _is_read_whole(tokenizer: Tokenizer, names: Sequence[str]) -> bool:
-    """Whether a name in a text becomes the token of that name."""
+    """Return whether a name in a text becomes the token of that name."""
     for name in names:
         for text in (name, f"a{name}b"):
             encoding = tokenizer.encode(text, add_special_tokens=False)

@@ -43,7 +43,7 @@ def rows_for_rank(batch: Rows, rank: int, ranks: int) -> Rows:
 
 
 def is_counted(batch: Rows, rank: int) -> bool:
-    """Whether a rank has rows of its own in a batch."""
+    """Return whether a rank has rows of its own in a batch."""
     return rank < len(batch)
 
 
@@ -72,7 +72,7 @@ def current_rank() -> int:
 
 
 def choose_environment(recipe: Train, device: torch.device) -> ClusterEnvironment:
-    """What starts the processes of a run: torchrun, srun, or the first process on its machine.
+    """Return the environment that starts the processes: torchrun, SLURM or the first process.
 
     Raises:
         UserError: the recipe does not fit the hardware, the batch size or the started processes.
@@ -150,7 +150,7 @@ def start_together(trainer: Trainer, module: LightningModule) -> None:
 
 @contextmanager
 def end_together(trainer: Trainer) -> Iterator[None]:
-    """If this process fails, end those that it started, and report an error once."""
+    """End the processes that this one started if it fails, and report an error once."""
     try:
         yield
     except BaseException as error:
@@ -174,7 +174,7 @@ def stop_other_ranks(trainer: Trainer) -> None:
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is rank 0, which logs and writes."""
+    """Return whether this process is rank 0, which logs and writes."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 

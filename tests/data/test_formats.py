@@ -125,6 +125,15 @@ def test_quotation_marks_escaped_by_backslashes(tmp_path: Path) -> None:
     assert read(path) == [('I said "wow" 0', "5")] * 30
 
 
+def test_backslashes_that_escape_nothing_are_text_in_a_sample_cut_within_a_text(
+    tmp_path: Path,
+) -> None:
+    paths = [("in C:\\data, room", "4")] * 8_000
+    rows = [*paths, ("in C:\\data, drive D:\\", "4"), *[("fine " * 20, "5")] * 2_000]
+    path = write(tmp_path / "r.csv", csv_of(rows))
+    assert read(path) == rows
+
+
 def test_a_backslash_with_another_meaning_is_refused_by_its_row(tmp_path: Path) -> None:
     content = HEADER + '"I said \\"wow\\"",5\n' * 30 + '"one\\ntwo",4\n'
     message = refusal(write(tmp_path / "r.csv", content), fixed=Format(quoting="backslash"))

@@ -85,7 +85,7 @@ shares_of_parts = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(
 @given(
     st.lists(st.integers(3, 60), min_size=2, max_size=6), shares_of_parts, st.integers(0, 2**32 - 1)
 )
-def test_stratified_gives_each_label_its_shares_and_no_part_lacks_a_label(
+def test_stratified_gives_labels_and_parts_their_shares_and_no_part_lacks_a_label(
     rows: list[int], shares: tuple[float, ...], seed: int
 ) -> None:
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(rows)), rows))
@@ -97,7 +97,15 @@ def test_stratified_gives_each_label_its_shares_and_no_part_lacks_a_label(
     assert (found >= 1).all()
     large = (exact >= 1).all(axis=0)
     assert (np.abs(found - exact)[:, large] < 1).all()
+    if large.all():
+        assert (np.abs(found.sum(axis=1) - exact.sum(axis=1)) < 1).all()
     assert label_warnings(labels, parts, names, "stratified")[1:] == []  # at most: few rows
+
+
+def test_stratified_rounds_some_labels_up_and_others_down() -> None:
+    labels = np.repeat(np.arange(5), 24)
+    parts = stratified_split(labels, SHARES, 1, list("12345"))
+    assert np.bincount(parts).tolist() == [84, 12, 24]
 
 
 def test_stratified_has_the_sizes_of_scikit_learn_and_depends_on_the_seed() -> None:

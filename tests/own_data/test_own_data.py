@@ -34,8 +34,10 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
             trained = (small_project / "params.yaml").read_text()
     text = (ROOT / PAGE).read_text(encoding="utf-8")
 
-    [proposal] = [output for command, output in shown.items() if "new-data" in command]
-    assert f"```\n{proposal}```\n" in text
+    written, *proposed = [output for command, output in shown.items() if "new-data" in command]
+    assert f"```\n{written}```\n" in text
+    formats = [re.search(r"^  (format: .*)$", output, re.M)[1] for output in proposed]
+    assert [f"`{line}`" in text for line in formats] == [True, True]
     [first] = [output for command, output in shown.items() if "data.name" in command]
     assert len(stages_run(first)) == 8
     assert "up to date" in shown["dvc repro"]

@@ -58,7 +58,7 @@ label_names = st.one_of(
 
 
 def plain(name: str) -> object:
-    """What two labels may not share."""
+    """Return the form of a label that no two labels may share."""
     if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", name, re.ASCII):
         return float(name)
     return " ".join(unicodedata.normalize("NFC", name).casefold().split())

@@ -47,7 +47,7 @@ class Run:
         return self.log.read_text()
 
     def has_reached(self, place: str) -> bool:
-        """Whether a stage has started, or a checkpoint is complete (training) or being written."""
+        """Return whether a stage has started, or a checkpoint is complete or being written."""
         if place == "start":
             return True
         if place in ("training", "checkpoint"):

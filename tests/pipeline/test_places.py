@@ -185,3 +185,14 @@ def test_the_guide_quotes_a_file_name_with_spaces_and_parentheses(
     params = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
     apply_overrides(params, [override])
     assert read_yaml(params)["data"]["name"] == "data/own/reviews (1).csv"
+
+
+def test_make_refuses_a_path_that_cannot_be_on_the_search_path(tmp_path: Path) -> None:
+    folder = tmp_path / "12:30"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    run = run_in(folder, "make", "help")
+    assert run.returncode == 2
+    assert run.stdout == ""
+    [line] = run.stderr.splitlines()
+    assert f"the path {folder} contains a colon, which separates the folders of PATH" in line

@@ -1,4 +1,4 @@
-"""What went wrong in one stage reaches the log, the results, the report and the model card."""
+"""A warning of one stage reaches the log, the results, the report and the model card."""
 
 import csv
 from pathlib import Path
