@@ -132,7 +132,7 @@ class Tokenize(Section):
 class Train(Section):
     """The training recipe."""
 
-    loss: LossName = "emd"
+    loss: LossName = "corn"
     """Ordinal loss function."""
     class_weights: ClassWeights = "none"
     """balanced: a row's weight in the mean over its batch is the inverse of its class's share."""
@@ -144,11 +144,11 @@ class Train(Section):
     """Passes over the training rows; the weights of the best one by validation MAE are kept."""
     patience: int | None = Field(None, ge=1)
     """Stop after this many epochs without a better validation MAE; null never stops early."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(32, ge=1)
     """Reviews per forward pass."""
     accumulate: int = Field(1, ge=1)
     """Forward passes per optimiser step."""
-    lr: float = Field(6e-4, gt=0)
+    lr: float = Field(4e-4, gt=0)
     """Peak learning rate of AdamW, for the head."""
     layer_decay: float = Field(0.7, gt=0, le=1)
     """Each layer's learning rate as a fraction of the layer above's; the head's is `lr`."""
