@@ -67,8 +67,8 @@ bench: $(READY) ## measure the speed on a CPU (requires a `make repro` first)
 	@$(BIN)/python -m benchmarks.tokenization
 	@$(BIN)/python -m benchmarks.growth
 
-bench-gpu: $(READY) ## measure the speed of training on a GPU (requires a `dvc repro pretrained` first)
-	@$(BIN)/python -m benchmarks.training --gpu
+bench-gpu: $(READY) ## measure training and prediction on a GPU (requires a `dvc repro pretrained` first)
+	@$(BIN)/python -m benchmarks.gpu
 
 export BASE ?= main
 pr-summary: $(READY) ## print in Markdown how this run differs from the run of BASE (default: main)

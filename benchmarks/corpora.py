@@ -9,6 +9,7 @@ from ordinal.common.types import Rows
 from ordinal.tokenization.tokens import Tokens
 
 CLASSES = 5
+LABELS = [str(label + 1) for label in range(CLASSES)]
 LONGEST = 512
 
 # Tokens of every fortieth of 7,000 hotel reviews (TripAdvisor, balanced), sorted by length, with

@@ -71,12 +71,19 @@ def save_tiny_encoder(encoder: Path, folder: Path) -> None:
         shutil.copy(encoder / name, folder)
 
 
+def stage_environment() -> dict[str, str]:
+    """The environment of a stage's process: it also finds this project's packages."""
+    paths = (str(ROOT), os.environ.get("PYTHONPATH"))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def run_stage(folder: Path, stage: str) -> float:
     """Return the seconds from the start of a stage's process to its end."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", f"stages.{stage}"]
     start = time.perf_counter()
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=folder, env=stage_environment(), capture_output=True, text=True
+    )
     if run.returncode:
         raise SystemExit(f"{stage}: {run.stderr}")
     return time.perf_counter() - start
