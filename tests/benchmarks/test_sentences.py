@@ -12,5 +12,10 @@ def test_texts_are_cut_after_two_sentences(tmp_path: Path) -> None:
     pd.DataFrame({TEXT: texts, "stars": [1, 2, 3, 4]}).to_csv(tmp_path / "a.csv", index=False)
     main(str(tmp_path / "a.csv"), str(tmp_path / "b.csv"))
     short = pd.read_csv(tmp_path / "b.csv")
-    assert list(short[TEXT]) == ["Good. Bad!", "One only", "At 3.5 stars... fine?", "Why?! Well\nok."]
+    assert list(short[TEXT]) == [
+        "Good. Bad!",
+        "One only",
+        "At 3.5 stars... fine?",
+        "Why?! Well\nok.",
+    ]
     assert list(short["stars"]) == [1, 2, 3, 4]

@@ -1,10 +1,12 @@
 """The Markdown pages: length, links, the map in the README, and the things that they name."""
 
 import importlib.util
+import math
 import re
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import typer
 
@@ -119,3 +121,21 @@ def test_the_commands_and_files_that_a_page_names_exist(page: str) -> None:
             r"(?<![\w/])(?:benchmarks|ordinal|stages|studies|tests)/[\w./]+\.\w+", line
         ):
             assert file == EXAMPLE or "NAME" in file or (ROOT / file).is_file()
+
+
+def signed(number: float) -> str:
+    """Format a difference as the pages do."""
+    return f"{number:+.3f}".replace("-", "−")
+
+
+@pytest.mark.parametrize("study", ["full", "short", "losses"])
+def test_the_tables_of_studies_have_the_committed_numbers(study: str) -> None:
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    for row in pd.read_csv(ROOT / f"metrics/studies/{study}.csv").to_dict("records"):
+        cells = f"| {row['mean']:.3f} | {row['sd']:.3f} |"
+        if not math.isnan(row["against_reference_difference"]):
+            figures = [
+                signed(row[f"against_reference_{name}"]) for name in ("difference", "low", "high")
+            ]
+            cells += " {} ({} to {}) |".format(*figures)
+        assert cells in page
