@@ -22,6 +22,6 @@ Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
-SplitMethod = Literal["shuffle", "hash", "stratified"]
+SplitMethod = Literal["shuffle", "hash", "stratified", "group", "time", "given"]
 Missing = Literal["refuse", "drop"]
 """What happens to rows with a text but no label, or a label but no text."""
