@@ -54,11 +54,12 @@ def read_table(
             duplicated.
     """
     wanted = None if columns is None else [*columns, *also]
+    optional = [column for column in also if column not in (columns or ())]
     found = detect(path, name, fixed, wanted)
     repairs = Counter() if repairs is None else repairs
     may_swallow = fixed is not None and "quoting" in fixed.model_fields_set
     with _errors_explained(path, found, name):
-        for chunk in _chunks(path, found, wanted, name, repairs, may_swallow, also):
+        for chunk in _chunks(path, found, wanted, name, repairs, may_swallow, optional):
             if found.kind in NESTED:
                 chunk = _unwrapped(chunk, repairs, len(chunk.columns) - len(also))
             yield chunk
