@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from ordinal.common.columns import TextColumns, as_list
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.formats import Format
@@ -46,7 +47,7 @@ class DataSet(_Entry):
     checksum: Checksum | None = None
     allow_unpinned: bool = False
     """Accept the file without a checksum, and so trust whatever the source delivers."""
-    text: str
+    text: TextColumns
     label: str
     format: Format = Format()
     """The fields of the file's format that are not to be detected."""
@@ -54,7 +55,7 @@ class DataSet(_Entry):
     """The values of the label column, from lowest to highest. YAML needs quotes for "no", "yes"."""
     synthetic: bool = False
 
-    @field_validator("text", "label", mode="before")
+    @field_validator("label", mode="before")
     @classmethod
     def _may_be_numbers(cls, column: Any) -> Any:
         """The columns of a table without a header are named by number."""
@@ -79,8 +80,8 @@ class DataSet(_Entry):
             raise ValueError(f"source {quoted(unnamed[0])} is a folder: name a file")
         if len({label_key(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels contains a class twice")
-        if self.text == self.label:
-            raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
+        if self.label in as_list(self.text):
+            raise ValueError(f"{quoted(self.label)} can't be both the text and the label")
         return self
 
 
