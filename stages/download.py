@@ -17,8 +17,10 @@ from ordinal.data.demo import demo_reviews
 from ordinal.data.detection import detect
 from ordinal.data.files import File, columns_to_keep, open_files
 from ordinal.data.headers import refuse_missing
+from ordinal.data.inference import infer_labels
+from ordinal.data.label_reader import LabelReader
 from ordinal.data.parts import files_of_parts
-from ordinal.data.reviews import Layout, Source, infer_labels, write_sources
+from ordinal.data.reviews import Layout, Source, write_sources
 from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
 from ordinal.sources.download import fetch_data
 
@@ -39,8 +41,9 @@ def main() -> None:
         else:
             refuse_missing(keep, [*texts, entry.label], params.name)
             sources, layout = [Source(params.name, demo_table(entry))], Layout()
+        reader = LabelReader(entry.labels, entry.map, entry.bins)
         counts = write_sources(
-            sources, entry.labels, out / REVIEWS.name, params.name, params.missing, layout
+            sources, reader, out / REVIEWS.name, params.name, params.missing, layout, repairs
         )
         facts |= {"licence": entry.licence, "origin": entry.origin}
         facts["labels"] = [str(label) for label in entry.labels]

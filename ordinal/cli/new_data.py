@@ -23,6 +23,9 @@ Label = Annotated[str | None, typer.Option(help="Label column; guessed if not gi
 Labels = Annotated[
     str | None, typer.Option(help="Labels from lowest to highest: 'low,medium,high'.")
 ]
+Maps = Annotated[
+    list[str], typer.Option("--map", help="SPELLING=LABEL, such as 'very good=5'. Repeatable.")
+]
 Header = Annotated[
     str | None, typer.Option(help="none: the file has no header; its columns are 1, 2, …")
 ]
@@ -44,6 +47,7 @@ def new_data(
     text: Text = None,
     label: Label = None,
     labels: Labels = None,
+    maps: Maps = [],  # noqa: B006 (typer copies it)
     header: Header = None,
     formats: Formats = [],  # noqa: B006 (typer copies it)
     name: Name = None,
@@ -59,9 +63,9 @@ def new_data(
     """
     from ordinal.common.formats import Format
     from ordinal.own_data.catalog_entry import name_for, refuse_name
-    from ordinal.own_data.guess import order_of
     from ordinal.own_data.inspection import inspect
-    from ordinal.own_data.proposal import parse_labels, propose, warnings_about
+    from ordinal.own_data.label_scale import find_scale
+    from ordinal.own_data.proposal import parse_labels, parse_map, propose, warnings_about
     from ordinal.reporting.terminal import facts_lines, labels_table
 
     with report_user_errors(RUN_AGAIN):
@@ -69,14 +73,17 @@ def new_data(
         refuse_name(name, CATALOG)
         fixed = Format.parse([*formats, *([f"header={header}"] if header else [])])
         given = parse_labels(labels) if labels is not None else None
-        facts = inspect(file, text, label, fixed, given)
-        order = given or order_of(facts.classes)
+        spellings = parse_map(maps)
+        known = given and [*given, *spellings]
+        facts = inspect(file, text, label, fixed, known)
         print("\n".join(facts_lines(facts)))
-        print_table(labels_table(facts.classes, order))
+        scale = find_scale(facts.classes, given, spellings, f"{file}: column '{facts.label}'")
+        counts = scale.counts(facts.classes) if scale else facts.classes
+        print_table(labels_table(counts, scale.labels if scale else None))
         folder, home = file.parent.resolve(), OWN_DATA.resolve()
         is_tracked = folder.is_relative_to(home)
         target = OWN_DATA / (folder.relative_to(home) if is_tracked else "") / file.name
-        entry = propose(facts, str(target), order, licence, origin, synthetic)
+        entry = propose(facts, str(target), scale, licence, origin, synthetic)
         for warning in warnings_about(facts, entry, order_given=labels is not None):
             print(textwrap.fill(warning, 80, initial_indent="- ", subsequent_indent="  "))
         if not is_tracked:

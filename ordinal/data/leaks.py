@@ -1,4 +1,4 @@
-"""What the parts of a split share: texts, nearly equal texts, and groups."""
+"""Count the texts, nearly equal texts and groups that the parts of a split share."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ordinal.common.errors import UserError
 from ordinal.common.formats import Format
 from ordinal.data.files import File, columns_to_keep, open_files
+from ordinal.data.label_reader import LabelReader
 from ordinal.data.reviews import Layout, Source, write_reviews, write_sources
 
 STARS = [1, 2, 3]
@@ -22,7 +23,7 @@ STARS = [1, 2, 3]
 
 def kept(files: list[File], keep: list[str], out: Path, texts: tuple[str, ...] = ("review",)):
     sources, layout = open_files(files, texts, "stars", keep, Format(), Counter())
-    facts = write_sources(sources, STARS, out, "the reviews", "refuse", layout)
+    facts = write_sources(sources, LabelReader(STARS), out, "the reviews", "refuse", layout)
     return pq.read_table(out), facts
 
 
@@ -183,7 +184,7 @@ def test_rows_that_are_dropped_take_their_kept_cells_along(tmp_path: Path) -> No
     )
     layout = Layout(keep=pa.schema([("id", pa.string())]))
     out = tmp_path / "out.parquet"
-    write_sources([Source("r.csv", [table])], STARS, out, "r.csv", "drop", layout)
+    write_sources([Source("r.csv", [table])], LabelReader(STARS), out, "r.csv", "drop", layout)
     assert pq.read_table(out)["id"].to_pylist() == ["i", "l", "m"]
 
 

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from ordinal.common.errors import UserError
 from ordinal.common.params import SECTIONS
 from ordinal.data.detection import detect
-from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.inference import infer_labels
+from ordinal.data.reviews import write_reviews
 from ordinal.data.tables import read_table
 from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import inspect
