@@ -3,6 +3,8 @@
 import csv
 import json
 import random
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 import ordinal
 from ordinal.common.files import sha256
 from ordinal.common.paths import PARTS
-from tests.conftest import WORDS, run_in, set_params, stages_run
+from tests.conftest import ROOT, WORDS, run_in, set_params, stages_run
 from tests.pipeline.test_bad_input import HEADER, ROWS, assert_contains, refused, run_stage, taken
 from tests.pipeline.test_bad_input import workspace as workspace
 
@@ -173,6 +176,35 @@ def test_a_folder_without_a_validation_file_gets_validation_rows_from_train(
     assert "split: no validation part is given: 15 train rows, at random, become it" in out
     assert "{'train': 105, 'validation': 15, 'test': 10}" in out
     assert "warning: The source" not in out
+
+
+def test_the_commands_of_the_guide_split_as_it_says(workspace: Path) -> None:
+    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^dvc exp run (-S data.name=data/own/orders.*|-S split.*)$", page, re.M)
+    table = orders(100)
+    table["part"] = [("train", "Train", "dev", "test")[number % 4] for number in range(100)]
+    folder = workspace / "data/own/orders"
+    folder.mkdir(parents=True)
+    table.to_csv(workspace / "data/own/orders.csv", index=False)
+    for part, name in (("train", "train.csv"), ("dev", "valid.csv"), ("test", "test.csv")):
+        table[table["part"].str.lower() == part].to_csv(folder / name, index=False)
+    found = []
+    for command in commands:
+        overrides = [word for word in shlex.split(command, comments=True) if word != "-S"]
+        apply_overrides(workspace / "params.yaml", overrides)
+        run_stages(workspace, "download", "split")
+        split = [pd.read_parquet(workspace / f"data/split/{part}.parquet") for part in PARTS]
+        found.append((list(split[0].columns), list(map(len, split))))
+    kept = ["row", "text", "label", "id"]
+    (_, groups) = found[1]
+    assert groups == pytest.approx([70, 10, 20], abs=5)
+    assert found == [
+        (kept, [70, 10, 20]),
+        ([*kept, "customer"], groups),
+        ([*kept, "day"], [70, 10, 20]),
+        ([*kept, "part"], [50, 25, 25]),
+        ([*kept, "part"], [50, 25, 25]),
+    ]
 
 
 TABLE = "review,stars,who,day,part\n" + "".join(
