@@ -323,3 +323,6 @@ def test_the_columns_of_a_catalog_entry_may_be_several(workspace: Path) -> None:
     assert taken(workspace)["text"] == ["title", "body"]
     table = pq.read_table(workspace / "data/raw/reviews.parquet")
     assert table["text"].to_pylist() == ["a\nb", "c", "d"]
+    set_params(workspace, {"data.text": "title"})
+    ignored = "data.text and data.label are ignored: data/catalog.yaml has mine"
+    assert ignored in run_stages(workspace, "download")
