@@ -15,11 +15,10 @@ from ordinal.common.params import Data, Split
 from ordinal.common.paths import CATALOG, FACTS, OWN_DATA, RAW, REVIEWS
 from ordinal.data.demo import demo_reviews
 from ordinal.data.detection import detect
-from ordinal.data.files import File, columns_to_keep, open_files
+from ordinal.data.files import File, columns_to_keep, files_of_parts, open_files
 from ordinal.data.headers import refuse_missing
 from ordinal.data.inference import infer_labels
 from ordinal.data.label_reader import LabelReader
-from ordinal.data.parts import files_of_parts
 from ordinal.data.reviews import Layout, Source, write_sources
 from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
 from ordinal.sources.download import fetch_data
@@ -62,7 +61,10 @@ def find_entry(params: Data) -> DataSet:
     """Return the data set's entry in the catalog, or an entry for a local file or folder."""
     catalog = load_catalog(CATALOG)
     if params.name in catalog.data:
-        return catalog.data[params.name]
+        entry = catalog.data[params.name]
+        if params.text not in (None, entry.text) or params.label not in (None, entry.label):
+            print(f"download: data.text and data.label are ignored: {CATALOG} has {params.name}")
+        return entry
     path = Path(params.name)
     if not (path.is_file() or path.is_dir()):
         raise unknown_name("data.name", params.name, list(catalog.data))

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ordinal.common.errors import UserError, quoted
+from ordinal.common.parts import PART_OF, part_of
 from ordinal.common.paths import PARTS, REVIEWS
 from ordinal.common.types import Floats, Rows
 from ordinal.data.dates import times_of
-from ordinal.data.parts import PART_OF, part_of
 from ordinal.data.split import Parts
 
 TRIES = 100  # random orders of the groups

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format
+from ordinal.common.parts import part_of
+from ordinal.common.paths import PARTS
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import name_key, refuse_missing
 from ordinal.data.reviews import Layout, Source
@@ -24,6 +26,34 @@ class File:
     """Used in error messages, since `path` may be a temporary file."""
     part: str | None = None
     """The part that it holds, one of `PARTS`, if the data set is split."""
+
+
+def files_of_parts(folder: Path) -> dict[str, Path]:
+    """Return the file of each part in a folder: train.*, validation.* (valid, val, dev), test.*.
+
+    Other files are ignored.
+
+    Raises:
+        UserError: there is no train.*, or there are two files of one part.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        part = part_of(path.name.partition(".")[0])
+        if part is None or path.suffix in ("", ".dvc") or not path.is_file():
+            continue
+        if part in files:
+            raise UserError(
+                f"{folder} has two files for {part}, {files[part].name} and {path.name}: keep one"
+            )
+        files[part] = path
+    if "train" not in files:
+        others = sorted(path.name for path in folder.iterdir() if path.is_file())
+        example = f", such as {folder / others[0]}" if others else ""
+        raise UserError(
+            f"data.name: {folder} is a folder: name a file in it{example}, or put train.*, "
+            "validation.* and test.* there"
+        )
+    return {part: files[part] for part in PARTS if part in files}
 
 
 def columns_to_keep(

@@ -131,7 +131,7 @@ def label_warnings(
         [np.bincount(labels[parts == part], minlength=len(names)) for part in range(len(PARTS))]
     )
     advice = "Add rows, or merge the label with one next to it."
-    if method != "stratified":
+    if method in ("shuffle", "hash"):
         advice = (
             f"Set split.method to stratified, which needs {len(PARTS)} rows of each label. {advice}"
         )

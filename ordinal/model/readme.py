@@ -32,7 +32,7 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
     )
 
 
-def usage(loss: LossName, decode: Decoding, text_columns: Sequence[str]) -> str:
+def usage(loss: LossName, decode: Decoding, text_columns: Sequence[str] = ()) -> str:
     """Return the section on how to use a model with this loss and decoding rule.
 
     It names the text columns if there are several.

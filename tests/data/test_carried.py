@@ -1,5 +1,6 @@
 """Columns that are carried along: no value changes, whatever the file."""
 
+import json
 from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
@@ -106,6 +107,26 @@ def test_values_of_json_lines_keep_their_types_if_all_rows_agree(tmp_path: Path)
         "list": ["[1]", None, None],
         "late": [None, None, "\\ud800!"],
     }
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | cells,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(cells, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(values, min_size=1, max_size=12))
+def test_any_value_of_json_is_kept_as_it_is_or_as_json(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[object]
+) -> None:
+    folder = tmp_path_factory.mktemp("json")
+    rows = [{"review": "a", "stars": star, "id": value} for star in STARS for value in drawn]
+    (folder / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found, _ = kept([File(folder / "r.jsonl", "r.jsonl")], ["id"], folder / "out.parquet")
+    for value, cell in zip([row["id"] for row in rows], found["id"].to_pylist(), strict=True):
+        is_text = isinstance(cell, str) and not isinstance(value, str)
+        assert (json.loads(cell) if is_text else cell) == value
 
 
 def test_dates_and_numbers_of_excel_keep_their_types(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupShuffleSplit
 
 from ordinal.common.errors import UserError
+from ordinal.common.parts import PART_OF, part_of
 from ordinal.common.paths import PARTS
 from ordinal.data.column_split import codes_of, given_split, group_split, time_split
 from ordinal.data.dates import times_of
-from ordinal.data.parts import PART_OF, part_of
 from ordinal.data.split import shuffle_split
 
 SHARES = (0.7, 0.1, 0.2)

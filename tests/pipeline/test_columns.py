@@ -3,6 +3,8 @@
 import csv
 import json
 import random
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 import ordinal
 from ordinal.common.files import sha256
 from ordinal.common.paths import PARTS
-from tests.conftest import WORDS, run_in, set_params, stages_run
+from tests.conftest import ROOT, WORDS, run_in, set_params, stages_run
 from tests.pipeline.test_bad_input import HEADER, ROWS, assert_contains, refused, run_stage, taken
 from tests.pipeline.test_bad_input import workspace as workspace
 
@@ -175,6 +178,35 @@ def test_a_folder_without_a_validation_file_gets_validation_rows_from_train(
     assert "warning: The source" not in out
 
 
+def test_the_commands_of_the_guide_split_as_it_says(workspace: Path) -> None:
+    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^dvc exp run (-S data.name=data/own/orders.*|-S split.*)$", page, re.M)
+    table = orders(100)
+    table["part"] = [("train", "Train", "dev", "test")[number % 4] for number in range(100)]
+    folder = workspace / "data/own/orders"
+    folder.mkdir(parents=True)
+    table.to_csv(workspace / "data/own/orders.csv", index=False)
+    for part, name in (("train", "train.csv"), ("dev", "valid.csv"), ("test", "test.csv")):
+        table[table["part"].str.lower() == part].to_csv(folder / name, index=False)
+    found = []
+    for command in commands:
+        overrides = [word for word in shlex.split(command, comments=True) if word != "-S"]
+        apply_overrides(workspace / "params.yaml", overrides)
+        run_stages(workspace, "download", "split")
+        split = [pd.read_parquet(workspace / f"data/split/{part}.parquet") for part in PARTS]
+        found.append((list(split[0].columns), list(map(len, split))))
+    kept = ["row", "text", "label", "id"]
+    (_, groups) = found[1]
+    assert groups == pytest.approx([70, 10, 20], abs=5)
+    assert found == [
+        (kept, [70, 10, 20]),
+        ([*kept, "customer"], groups),
+        ([*kept, "day"], [70, 10, 20]),
+        ([*kept, "part"], [50, 25, 25]),
+        ([*kept, "part"], [50, 25, 25]),
+    ]
+
+
 TABLE = "review,stars,who,day,part\n" + "".join(
     f"room {number},{number % 5 + 1},a,2024-01-{number % 28 + 1:02},{PARTS[number % 3]}\n"
     for number in range(60)
@@ -291,3 +323,6 @@ def test_the_columns_of_a_catalog_entry_may_be_several(workspace: Path) -> None:
     assert taken(workspace)["text"] == ["title", "body"]
     table = pq.read_table(workspace / "data/raw/reviews.parquet")
     assert table["text"].to_pylist() == ["a\nb", "c", "d"]
+    set_params(workspace, {"data.text": "title"})
+    ignored = "data.text and data.label are ignored: data/catalog.yaml has mine"
+    assert ignored in run_stages(workspace, "download")

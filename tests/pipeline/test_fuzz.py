@@ -29,6 +29,7 @@ from ordinal.data.tables import read_table
 from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import inspect
 from ordinal.own_data.proposal import propose
+from ordinal.prediction.inputs import rows_of_file
 from ordinal.sources.catalog import Catalog, load_catalog
 from tests.conftest import ROOT
 
@@ -145,6 +146,10 @@ def read(path: Path, content: bytes, columns: Sequence[str] = ("review", "stars"
         assert {row["label"] for row in written} == set(range(len(labels)))
         assert all(row["text"].strip() and "\0" not in row["text"] for row in written)
         json.dumps([facts, repairs, detect(path, path.name, None, columns).fields()])
+    with accepted_or_refused():  # as `ordinal predict` reads it, with all its columns
+        for chunk in rows_of_file(path, columns[:1]):
+            assert chunk.others is not None
+            assert len(chunk.texts) == len(chunk.others)
 
 
 def test_the_undamaged_tables_are_accepted(folder: Path) -> None:
