@@ -128,14 +128,13 @@ def _as_text(cell: object) -> str:
         return cell.isoformat()
     if isinstance(cell, bytes):
         return cell.decode("utf-8", "backslashreplace")
-    return (
-        str(cell)
-        if isinstance(cell, Decimal)
-        else json.dumps(cell, ensure_ascii=False, default=_plain)
-    )
+    if isinstance(cell, Decimal):
+        return str(cell)
+    return json.dumps(cell, ensure_ascii=False, default=_plain)
 
 
 def _plain(value: Any) -> Any:
+    """Return a value within a list or an object for JSON."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return _as_text(value) if isinstance(value, date | time | bytes) else str(value)

@@ -39,9 +39,10 @@ def refuse_missing_values(codes: Rows, name: str) -> None:
     """
     empty = np.flatnonzero(codes < 0)
     if len(empty):
+        more = f", as in {len(empty) - 1} more" if len(empty) > 1 else ""
         raise UserError(
-            f"{_place(name, empty[0])} is empty (and so are {len(empty) - 1} more rows): fill it, "
-            "remove these rows from the file, or choose another split.column"
+            f"{_place(name, empty[0])} is empty{more}: fill it or remove the row, or choose "
+            "another split.column"
         )
 
 

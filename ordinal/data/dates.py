@@ -12,7 +12,7 @@ from ordinal.common.types import Floats
 DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(.+))?")
 NUMBER = re.compile(r"\d{4,}(\.\d+)?")
 FIRST = {"the day": (3, 1), "the month": (1, 3)}
-"""Groups of `DAY_AND_MONTH` with the month and the day, by what stands first."""
+"""Groups of `DAY_AND_MONTH` with the month and the day, by what is first."""
 
 Place = Callable[[int], str]
 
@@ -26,10 +26,11 @@ def times_of(values: Sequence[object], place: Place) -> Floats:
 
     Args:
         values: The values.
-        place: Returns where a value with a number is, for error messages.
+        place: Returns the place of the value with a number, for error messages.
 
     Raises:
-        UserError: a value is neither, or it is not clear whether the day or the month stands first.
+        UserError: a value is no such date, or it is not clear whether the day or the month is
+            first.
     """
     numbers = [_number(value) for value in values]
     if all(number is not None for number in numbers):

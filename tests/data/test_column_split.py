@@ -86,8 +86,8 @@ def test_a_row_without_a_group_is_refused_and_named(value: str | None) -> None:
     with pytest.raises(UserError) as raised:
         group_split(codes, "customer", SHARES, 1)
     assert str(raised.value).startswith(
-        "split.column: column 'customer' in row 3 of data/raw/reviews.parquet is empty (and so are "
-        "1 more rows)"
+        "split.column: column 'customer' in row 3 of data/raw/reviews.parquet is empty, as in 1 "
+        "more: fill it or remove the row"
     )
 
 
