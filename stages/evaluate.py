@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
@@ -23,7 +24,7 @@ from ordinal.common.paths import (
     TOKEN_COUNTS,
     TOKENIZED,
 )
-from ordinal.common.types import Decoding, Labels, Probabilities
+from ordinal.common.types import Decoding, Labels, Probabilities, Rows
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode
@@ -78,7 +79,7 @@ def predict(
 def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) -> None:
     with atomic_folder(PREDICTIONS) as out:
         for part, predictions in parts.items():
-            rows = pd.read_parquet(SPLIT / f"{part}.parquet", columns=["row"])["row"].to_numpy()
+            rows, kept = read_rows(part)
             table = predictions_table(
                 rows,
                 predictions.tokens.labels,
@@ -86,8 +87,21 @@ def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) ->
                 (predictions.low, predictions.high),
                 predictions.probabilities,
                 names,
+                kept,
             )
             table.to_parquet(out / f"{part}.parquet", index=False)
+
+
+def read_rows(part: str) -> tuple[Rows, pd.DataFrame | None]:
+    """Return the row numbers of a part in data/raw, and its kept columns, if there are any."""
+    path = SPLIT / f"{part}.parquet"
+    columns = [name for name in pq.read_schema(path).names if name not in ("text", "label")]
+    table = pq.read_table(path, columns=columns)
+    rows, kept = table["row"].to_numpy(), table.drop_columns("row")
+    if not kept.column_names:
+        return rows, None
+    # In Arrow's types, whole numbers stay so next to missing values.
+    return rows, kept.to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def upstream_results() -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Split the reviews into train, validation and test, and count duplicates across the parts."""
+"""Split the reviews into train, validation and test, and count what the parts share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.common.columns import PART
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import ROWS_PER_CHUNK, atomic_folder, read_json, write_json
 from ordinal.common.params import Split
 from ordinal.common.parquet import open_parquet
 from ordinal.common.paths import FACTS, PARTS, REVIEWS, SPLIT, SPLIT_COUNTS
-from ordinal.common.types import Labels
+from ordinal.common.types import Labels, Rows
+from ordinal.data.column_split import codes_of, given_split, group_split, time_split
+from ordinal.data.headers import name_key
+from ordinal.data.leaks import count_shared, leak_warnings, near_fingerprints
 from ordinal.data.split import (
     Parts,
     Prints,
-    count_leaks,
     fingerprints,
     hash_split,
     label_warnings,
@@ -32,22 +35,26 @@ MIN_ROWS = {"train": 1, "validation": 1, "test": 2}  # a single test row has no 
 def main() -> None:
     params = Split.load()
     reviews = open_parquet(REVIEWS)
-    names = read_json(FACTS)["labels"]
+    facts = read_json(FACTS)
+    names = facts["labels"]
     labels = read_labels(reviews)
-    prints = fingerprints(
-        text
-        for chunk in reviews.iter_batches(ROWS_PER_CHUNK, columns=["text"])
-        for text in chunk["text"].to_pylist()
-    )
-    parts = assign_parts(params, prints, labels, names)
+    column = read_column(reviews, params)
+    prints = fingerprints(read_texts(reviews))
+    parts = assign_parts(params, prints, labels, names, column)
     sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
     refuse_small_parts(sizes)
     with atomic_folder(SPLIT) as out:
         write_parts(reviews, parts, out)
-    leaks = count_leaks(prints, parts)
-    counts: dict[str, Any] = {"rows": sizes, "duplicates_of_earlier_parts": leaks}
-    warnings = label_warnings(labels, parts, names, params.method)
+    near = near_fingerprints(read_texts(reviews))
+    shared = count_shared(prints, near, groups_in(column, params), parts)
+    warnings = [
+        *label_warnings(labels, parts, names, params.method),
+        *leak_warnings(shared, sizes["test"], params),
+        *other_parts(facts, params),
+    ]
+    counts: dict[str, Any] = {"rows": sizes, **shared}
     write_json(SPLIT_COUNTS, counts | ({"warnings": warnings} if warnings else {}))
+    leaks = shared["duplicates_of_earlier_parts"]
     print(f"split: {sizes}; rows whose text is also in an earlier part: {leaks}")
     for warning in warnings:
         print(f"split: warning: {warning}")
@@ -58,13 +65,63 @@ def read_labels(reviews: pq.ParquetFile) -> Labels:
     return labels
 
 
-def assign_parts(params: Split, prints: Prints, labels: Labels, names: Sequence[str]) -> Parts:
+def read_texts(reviews: pq.ParquetFile) -> Iterator[str]:
+    for chunk in reviews.iter_batches(ROWS_PER_CHUNK, columns=["text"]):
+        yield from chunk["text"].to_pylist()
+
+
+def read_column(reviews: pq.ParquetFile, params: Split) -> pa.ChunkedArray | None:
+    """Return the column of the split, or None if it has none."""
+    name = params.column
+    if name is None and params.method == "given":
+        name = PART
+        if name not in reviews.schema_arrow.names:
+            raise UserError(
+                "split.method is given, but the data is not split: set split.column to the column "
+                "that names the parts, or data.name to a folder with train.*, validation.* and "
+                "test.*"
+            )
+    return None if name is None else reviews.read(columns=[name_key(name)]).column(0)
+
+
+def assign_parts(
+    params: Split,
+    prints: Prints,
+    labels: Labels,
+    names: Sequence[str],
+    column: pa.ChunkedArray | None,
+) -> Parts:
     shares = (params.train, params.validation, params.test)
+    name = params.column or PART
+    if params.method == "given":
+        parts, moved = given_split(column, name, shares, params.seed)
+        if moved:
+            print(f"split: no validation part is given: {moved} train rows, at random, become it")
+        return parts
+    if params.method == "group":
+        return group_split(codes_of(column)[0], name, shares, params.seed)
+    if params.method == "time":
+        return time_split(column, name, shares)
     if params.method == "hash":
         return hash_split(prints, shares, params.seed)
     if params.method == "stratified":
         return stratified_split(labels, shares, params.seed, names)
     return shuffle_split(len(prints), shares, params.seed)
+
+
+def groups_in(column: pa.ChunkedArray | None, params: Split) -> Rows | None:
+    """Return the group of each row, if the column of the split is one of groups."""
+    return None if column is None or params.method in ("given", "time") else codes_of(column)[0]
+
+
+def other_parts(facts: Mapping[str, Any], params: Split) -> list[str]:
+    """Return a warning if the source is split otherwise."""
+    if params.method == "given" or "rows_per_part" not in facts:
+        return []
+    return [
+        f"The source has parts of its own, and split.method is {params.method}, which ignores "
+        "them. Set split.method to given to compare with published results."
+    ]
 
 
 def refuse_small_parts(sizes: Mapping[str, int]) -> None:
@@ -77,7 +134,7 @@ def refuse_small_parts(sizes: Mapping[str, int]) -> None:
 
 
 def write_parts(reviews: pq.ParquetFile, parts: Parts, out: Path) -> None:
-    """Write each part as Parquet: `row` (the row number in the reviews), `text` and `label`."""
+    """Write each part as Parquet: `row` (the row number in data/raw), and the columns there."""
     schema = pa.schema([pa.field("row", pa.int64()), *reviews.schema_arrow])
     with ExitStack() as stack:
         writers = [

@@ -43,6 +43,7 @@ def main() -> None:
         recipe.decode,
         recipe.seed,
         recipe.attention_dropout,
+        facts.get("text", ()),
     )
     history = fit(model, train, validation, recipe, checkpoints)
     if not is_rank_zero():  # of several processes, one writes

@@ -13,15 +13,22 @@ from ordinal.common.errors import report_user_errors
 from ordinal.common.paths import CATALOG, OWN_DATA
 
 if TYPE_CHECKING:
+    from ordinal.own_data.inspection import Facts
     from ordinal.sources.catalog import DataSet
 
 File = Annotated[
     Path, typer.Argument(help="CSV, TSV, JSON, fastText (also .gz, .zip), Parquet or Excel.")
 ]
-Text = Annotated[str | None, typer.Option(help="Text column; guessed if not given.")]
+Text = Annotated[
+    list[str],
+    typer.Option(help="Text column; guessed if not given. Repeat it for several, to be joined."),
+]
 Label = Annotated[str | None, typer.Option(help="Label column; guessed if not given.")]
 Labels = Annotated[
     str | None, typer.Option(help="Labels from lowest to highest: 'low,medium,high'.")
+]
+Maps = Annotated[
+    list[str], typer.Option("--map", help="SPELLING=LABEL, such as 'very good=5'. Repeatable.")
 ]
 Header = Annotated[
     str | None, typer.Option(help="none: the file has no header; its columns are 1, 2, …")
@@ -41,11 +48,12 @@ Yes = Annotated[bool, typer.Option("--yes", help="Write without asking.")]
 
 def new_data(
     file: File,
-    text: Text = None,
+    text: Text = [],  # noqa: B006 (typer copies it)
     label: Label = None,
     labels: Labels = None,
+    maps: Maps = [],  # noqa: B006
     header: Header = None,
-    formats: Formats = [],  # noqa: B006 (typer copies it)
+    formats: Formats = [],  # noqa: B006
     name: Name = None,
     licence: Licence = "not stated",
     origin: Origin = "not stated",
@@ -59,39 +67,77 @@ def new_data(
     """
     from ordinal.common.formats import Format
     from ordinal.own_data.catalog_entry import name_for, refuse_name
-    from ordinal.own_data.guess import order_of
     from ordinal.own_data.inspection import inspect
-    from ordinal.own_data.proposal import parse_labels, propose, warnings_about
+    from ordinal.own_data.label_scale import find_scale
+    from ordinal.own_data.parameters import needs_no_entry, parts_next_to
+    from ordinal.own_data.proposal import parse_labels, parse_map, propose
     from ordinal.reporting.terminal import facts_lines, labels_table
 
     with report_user_errors(RUN_AGAIN):
-        name = name or name_for(file)
-        refuse_name(name, CATALOG)
+        refuse_name(name or name_for(file), CATALOG)
         fixed = Format.parse([*formats, *([f"header={header}"] if header else [])])
         given = parse_labels(labels) if labels is not None else None
-        facts = inspect(file, text, label, fixed, given)
-        order = given or order_of(facts.classes)
+        spellings = parse_map(maps)
+        known = given and [*given, *spellings]
+        facts = inspect(file, text, label, fixed, known)
         print("\n".join(facts_lines(facts)))
-        print_table(labels_table(facts.classes, order))
-        folder, home = file.parent.resolve(), OWN_DATA.resolve()
-        is_tracked = folder.is_relative_to(home)
-        target = OWN_DATA / (folder.relative_to(home) if is_tracked else "") / file.name
-        entry = propose(facts, str(target), order, licence, origin, synthetic)
-        for warning in warnings_about(facts, entry, order_given=labels is not None):
-            print(textwrap.fill(warning, 80, initial_indent="- ", subsequent_indent="  "))
-        if not is_tracked:
-            copy = shlex.join(["cp", str(file), f"{OWN_DATA}/"])
-            print(f"- The file is not in {OWN_DATA}, which DVC tracks. Copy it first:\n  {copy}")
-        _propose_to_add(name, entry, yes, "data.missing=drop" if facts.incomplete else None)
+        scale = find_scale(facts.classes, given, spellings, f"{file}: column '{facts.label}'")
+        counts = scale.counts(facts.classes) if scale else facts.classes
+        print_table(labels_table(counts, scale.labels if scale else None))
+        parts = parts_next_to(facts) if not (given or maps or name) else {}
+        if parts and needs_no_entry(scale):
+            _propose_parts(facts, parts)
+        else:
+            source = str(_place(file.parent) / file.name)
+            entry = propose(facts, source, scale, licence, origin, synthetic)
+            _propose_entry(facts, name or name_for(file), entry, yes, is_guess=labels is None)
 
 
-def _propose_to_add(name: str, entry: "DataSet", yes: bool, parameter: str | None) -> None:
+def _is_tracked(folder: Path) -> bool:
+    return folder.resolve().is_relative_to(OWN_DATA.resolve())
+
+
+def _place(folder: Path) -> Path:
+    """Return where the files of a folder are, or have to be, relative to the project's root."""
+    inside = folder.resolve().relative_to(OWN_DATA.resolve()) if _is_tracked(folder) else ""
+    return OWN_DATA / inside
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        print(textwrap.fill(note, 80, initial_indent="- ", subsequent_indent="  "))
+
+
+def _propose_parts(facts: "Facts", parts: dict[str, Path]) -> None:
+    """Show the command that trains on the files of the parts, in one folder."""
+    from ordinal.own_data.parameters import column_notes, command, parameters_for_parts
+
+    files = ", ".join(path.name for path in parts.values())
+    use = f"{files} are the parts of one data set, which needs no entry."
+    _print_notes([use, *column_notes(facts, has_parts=True)])
+    folder = facts.path.parent
+    target = _place(folder)
+    if not _is_tracked(folder):
+        target = OWN_DATA / folder.resolve().name
+        copy = shlex.join(["cp", "-r", str(folder), str(target)])
+        print(f"- The files are not in {OWN_DATA}, which DVC tracks. Copy them first:\n  {copy}")
+    print(f"\nTo train on it: {command(parameters_for_parts(facts, str(target)))}")
+
+
+def _propose_entry(facts: "Facts", name: str, entry: "DataSet", yes: bool, is_guess: bool) -> None:
+    """Show an entry of the catalog, with warnings, and write it with the user's consent."""
     from ordinal.own_data.catalog_entry import add_entry, entry_yaml
+    from ordinal.own_data.parameters import column_notes, command, parameters_for
+    from ordinal.own_data.proposal import warnings_about
 
+    warnings = warnings_about(facts, entry, order_given=not is_guess)
+    _print_notes([*warnings, *column_notes(facts)])
+    if not _is_tracked(facts.path.parent):
+        copy = shlex.join(["cp", str(facts.path), f"{OWN_DATA}/"])
+        print(f"- The file is not in {OWN_DATA}, which DVC tracks. Copy it first:\n  {copy}")
     print(f"\nFor {CATALOG}:\n\n{entry_yaml(name, entry)}")
     if not yes and not (sys.stdin and sys.stdin.isatty()):
         print("Not written: there is no terminal to ask. Write it with --yes.", file=sys.stderr)
     elif yes or typer.confirm(f"Add it to {CATALOG}?"):
         add_entry(CATALOG, name, entry)
-        option = f" -S {parameter}" if parameter else ""
-        print(f"Written. To train on it: dvc exp run -S data.name={name}{option}")
+        print(f"Written. To train on it: {command(parameters_for(facts, name))}")

@@ -1,5 +1,6 @@
 """`ordinal predict`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,18 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(help="Texts; or one file, with --text; or nothing, to read lines from stdin."),
 ]
-TextColumn = Annotated[str | None, typer.Option("--text", help="Text column of the file, a table.")]
+TextColumns = Annotated[
+    list[str],
+    typer.Option(
+        "--text",
+        help="Text column of the file, a table. Repeat it for several, which are joined in this "
+        "order. Not needed if the model was trained on several.",
+    ),
+]
+Keep = Annotated[
+    list[str],
+    typer.Option(help="Column of the file to return; repeat it for more. All if not given."),
+]
 Formats = Annotated[
     list[str],
     typer.Option("--format", help="FIELD=VALUE of the table's format, such as encoding=cp1252."),
@@ -36,15 +48,19 @@ KeepGoing = Annotated[
 
 def predict(
     texts: Texts = None,
-    text: TextColumn = None,
+    text: TextColumns = [],  # noqa: B006 (typer copies it)
     model: Model = TRAINED,
     out: Out = None,
     coverage: Coverage = 0.9,
     bf16: Bf16 = False,
     keep_going: KeepGoing = False,
-    formats: Formats = [],  # noqa: B006 (typer copies it)
+    keep: Keep = [],  # noqa: B006
+    formats: Formats = [],  # noqa: B006
 ) -> None:
     """Predict the label of each text, with an interval and the probability of every label.
+
+    The columns of a file follow as they are. One that is called like a column before it, such as
+    label, gets the ending _in_file.
 
     With --bf16, texts whose label could change because of bf16 rounding are computed again in fp32.
     Probabilities may differ in the second digit, and with them the ends of intervals.
@@ -52,14 +68,18 @@ def predict(
     from ordinal import load
     from ordinal.common.formats import Format
     from ordinal.prediction.inputs import choose_texts
+    from ordinal.prediction.load import text_columns
     from ordinal.prediction.streaming import predict_rows, table_writer
 
     with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
-        source = choose_texts(texts or [], text, out, sys.stdin, Format.parse(formats))
+        texts = texts or []
+        is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
+        columns = text or (text_columns(path) if is_file else [])
+        source = choose_texts(texts, columns, out, sys.stdin, Format.parse(formats), keep)
         predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
         if bf16:
             _warn_if_slow()
-        if texts and not text and not out and sys.stdout.isatty():
+        if texts and not columns and not out and sys.stdout.isatty():
             _print_predictions(predictor, texts)
             return
         for table in predict_rows(predictor, source, keep_going):

@@ -19,8 +19,9 @@ LISTED = 10  # labels that a sentence names
 def label_key(value: object) -> str:
     """Return one spelling for a label, however its file writes it.
 
-    4, 4.0, "04" and " 4.0" are the same label, and so are the composed and the decomposed form of
-    "élevé" in Unicode. Only digits with an optional sign and decimal point are a number.
+    4, 4.0, "04" and " 4.0" are the same label, and so are "4.5" and "4.50", and the composed and
+    the decomposed form of "élevé" in Unicode. Only digits with an optional sign and decimal point
+    are a number.
     """
     if isinstance(value, float | Decimal) and math.isfinite(value):
         return _text_key(f"{Decimal(str(value)):f}")  # without an exponent
@@ -30,11 +31,11 @@ def label_key(value: object) -> str:
 @lru_cache(1 << 12)
 def _text_key(text: str) -> str:
     text = unicodedata.normalize("NFC", text).strip()
-    whole = WHOLE_NUMBER.fullmatch(text)
-    if not whole:
+    if not NUMBER.fullmatch(text):
         return text
-    sign, digits, _ = whole.groups()
-    return f"-{digits}" if sign == "-" and digits != "0" else digits
+    whole, _, decimals = text.lstrip("+-").partition(".")
+    number = f"{whole.lstrip('0') or '0'}.{decimals}".rstrip("0").removesuffix(".")
+    return f"-{number}" if text.startswith("-") and number != "0" else number
 
 
 def number_of(key: str) -> float | None:

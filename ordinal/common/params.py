@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from ordinal.common.columns import ColumnNames, TextColumns, as_list
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.paths import PARAMS
@@ -72,15 +73,17 @@ class Data(Section):
     """The data set."""
 
     name: str
-    """An entry of data/catalog.yaml, or the path of a file."""
-    text: str | None = None
-    """Text column, if `name` is a path."""
+    """An entry of data/catalog.yaml, or the path of a file or of a folder with its parts."""
+    text: TextColumns | None = None
+    """Text column, or several that are joined in this order, if `name` is a path."""
     label: str | None = None
     """Label column, if `name` is a path."""
+    keep: ColumnNames = []
+    """Other columns, such as ids, which come back in the predictions."""
     missing: Missing = "refuse"
     """Rows with a text but no label, or a label but no text: an error, or dropped and counted."""
 
-    @field_validator("text", "label", mode="before")
+    @field_validator("label", mode="before")
     @classmethod
     def _may_be_numbers(cls, column: Any) -> Any:
         """The columns of a table without a header are named by number."""
@@ -88,8 +91,13 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _columns_differ(self) -> Self:
-        if self.text is not None and self.text == self.label:
-            raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
+        texts = as_list(self.text) if self.text is not None else []
+        if self.label in texts:
+            raise ValueError(f"{quoted(self.label)} can't be both the text and the label")
+        if again := [name for name in self.keep if name in (*texts, self.label)]:
+            raise ValueError(
+                f"{quoted(again[0])} is already the text or the label: remove it from keep"
+            )
         return self
 
 
@@ -107,12 +115,30 @@ class Split(Section):
 
     method: SplitMethod = "shuffle"
     """shuffle: the tutorial's rows; hash: by text, so that duplicates are in the same part;
-    stratified: each label has the same shares, so that every part has every label."""
+    stratified: each label has the same shares, so that every part has every label; group: all rows
+    with the same value of `column` are in the same part; time: train before validation before test,
+    by the dates in `column`; given: the parts that the source has, or that `column` names."""
+    column: str | None = None
+    """The column that the method needs. With shuffle, hash and stratified, a column of groups that
+    are counted if they are in several parts."""
     seed: int = Field(1, ge=0, lt=2**32)
     train: float = Field(0.7, gt=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
     """Shares of the rows; they add up to 1."""
+
+    @field_validator("column", mode="before")
+    @classmethod
+    def _may_be_a_number(cls, column: Any) -> Any:
+        """The columns of a table without a header are named by number."""
+        return str(column) if isinstance(column, int) else column
+
+    @model_validator(mode="after")
+    def _method_has_its_column(self) -> Self:
+        if self.column is None and self.method in ("group", "time"):
+            what = {"group": "the groups", "time": "the dates"}[self.method]
+            raise ValueError(f"method {self.method} needs a column: set column to that of {what}")
+        return self
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> Self:

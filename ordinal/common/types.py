@@ -22,7 +22,7 @@ Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
-SplitMethod = Literal["shuffle", "hash", "stratified"]
+SplitMethod = Literal["shuffle", "hash", "stratified", "group", "time", "given"]
 Missing = Literal["refuse", "drop"]
 """Treatment of rows with a text but no label, or a label but no text."""
 Metric = Literal["mae", "accuracy", "off_by_one", "rps"]

@@ -23,17 +23,22 @@ def json_chunks(
     columns: Sequence[str] | None,
     source: str,
     repairs: Counter[str],
+    optional: Sequence[str] = (),
 ) -> Iterator[pd.DataFrame]:
     """Yield rows as tables of at most `size` rows. A key that a row lacks is a blank cell.
 
     Raises:
-        UserError: the first chunk lacks one of `columns`, or has it twice.
+        UserError: the first chunk lacks one of `columns` that is not `optional`, or has it twice.
     """
     is_first = True
     while chunk := list(islice(rows, size)):
         keys = list(dict.fromkeys(chain.from_iterable(chunk)))
         names = column_names(keys, repairs if is_first else Counter())
-        present = [name for name in columns or () if is_first or name_key(name) in names]
+        present = [
+            name
+            for name in columns or ()
+            if name_key(name) in names or (is_first and name not in optional)
+        ]
         refuse_missing(present, names, source)
         key_of = dict(zip(names, keys, strict=True))
         yield _table(chunk, key_of, names if columns is None else columns)

@@ -1,7 +1,8 @@
 """Check every row of a table of labelled reviews, and write them in one clean form."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,68 +10,50 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.common.columns import PART
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.labels import as_label, label_key, list_labels
+from ordinal.common.labels import list_labels
 from ordinal.common.types import Missing
+from ordinal.data.carried import carried_arrays
+from ordinal.data.label_reader import LabelReader, Reading
 from ordinal.data.rows import (
     BLANK,
     NO_LABEL,
     NO_TEXT,
+    column_of,
     is_blank,
-    label_problem,
-    lacks_label,
-    refuse_many_classes,
+    join_cells,
     row_of,
     text_problem,
     what_is_missing,
-    wrong_type,
 )
-from ordinal.data.tables import read_table
 
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
+NOTHING = pa.schema([])
 
 
-def infer_labels(path: Path, column: str) -> list[int]:
-    """Return the whole numbers in a label column, in ascending order.
+@dataclass(frozen=True)
+class Layout:
+    """The columns of chunks of reviews: one or several texts, the label, and columns to keep."""
 
-    Raises:
-        UserError: a label is not a whole number, so the order of the labels is unknown, or the
-            column has too few or too many labels.
-    """
-    source = str(path)
-    labels: set[int] = set()
-    seen: set[str] = set()
-    rows = 0
-    for chunk in read_table(path, [column], source):
-        for number, cell in enumerate(chunk[column], rows + 1):
-            if isinstance(cell, str):
-                if cell in seen:
-                    continue
-                seen.add(cell)
-            if not lacks_label(cell):
-                labels.add(_whole_number(cell, row_of(source, number)))
-        rows += len(chunk)
-        advice = "set data.label to the column of the labels"
-        refuse_many_classes(len(labels), source, column, advice)
-    if rows == 0:
-        raise UserError(f"{path} has no rows")
-    if len(labels) < 2:
-        has = f"only the label {labels.pop()}" if labels else "no label"
-        raise UserError(f"{path}: column {quoted(column)} has {has}: at least 2 are needed")
-    return sorted(labels)
+    texts: int = 1
+    keep: pa.Schema = NOTHING
+
+    def schema(self, has_parts: bool) -> pa.Schema:
+        """Return the schema of data/raw."""
+        parts = [pa.field(PART, pa.string())] if has_parts else []
+        return pa.schema([*SCHEMA, *self.keep, *parts])
 
 
-def _whole_number(cell: object, row: str) -> int:
-    if wrong := wrong_type(cell):
-        raise UserError(f"{row}: the label holds {wrong}")
-    label = as_label(label_key(cell))
-    if isinstance(label, int):
-        return label
-    raise UserError(
-        f"{row}: label {quoted(cell)} is not a whole number, so the order of the labels is "
-        "unknown: list them from lowest to highest in an entry of data/catalog.yaml, which "
-        "`ordinal new-data` writes"
-    )
+@dataclass(frozen=True)
+class Source:
+    """Reviews of one file, or of one part of a data set."""
+
+    name: str
+    """Used in error messages."""
+    chunks: Iterable[pd.DataFrame]
+    part: str | None = None
+    """The part of these rows, one of `PARTS`, if the source is split."""
 
 
 def write_reviews(
@@ -79,76 +62,125 @@ def write_reviews(
     path: Path,
     source: str,
     missing: Missing = "refuse",
+    layout: Layout = Layout(),
 ) -> dict[str, Any]:
-    """Write reviews as Parquet: `text` (not empty) and `label` (0 … K−1, the order of `labels`).
+    """Write the reviews of one source; see `write_sources`."""
+    reader = LabelReader(labels)
+    return write_sources([Source(source, chunks)], reader, path, source, missing, layout)
 
-    The first column of each chunk is the text, the second the label. Rows with neither are dropped
-    and counted, and so are rows with only one of them if `missing` is "drop". No other rows are
-    dropped.
+
+def write_sources(
+    sources: Sequence[Source],
+    reader: LabelReader,
+    path: Path,
+    name: str,
+    missing: Missing = "refuse",
+    layout: Layout = Layout(),
+    repairs: Counter[str] | None = None,
+) -> dict[str, Any]:
+    """Write reviews as Parquet: `text` (not empty) and `label` (0 … K−1).
+
+    The columns to keep and, if the sources are parts, `part` follow. Rows with neither a text nor a
+    label are dropped and counted, and with `missing` "drop" rows with one of them.
+
+    Args:
+        sources: The rows, in their order.
+        reader: The K labels, and their spellings.
+        path: The file to write.
+        name: The name of the data set in error messages.
+        missing: What happens to rows that lack their text or their label.
+        layout: The columns of the chunks.
+        repairs: Counts labels that are spelled otherwise, by kind.
 
     Returns:
-        The number of rows, of rows per label, and of dropped rows, for data/raw/facts.json.
+        Numbers of rows for data/raw/facts.json.
 
     Raises:
-        UserError: a text is missing or not usable, a label is missing or not one of `labels`, or
-            one of `labels` has no row.
+        UserError: a text or a label is missing or not usable, or a label has no row.
     """
-    classes = {label_key(label): index for index, label in enumerate(labels)}
-    may_drop = (BLANK, NO_LABEL, NO_TEXT) if missing == "drop" else (BLANK,)
-    dropped = dict.fromkeys(may_drop, 0)
+    labels, repairs = reader.labels, (Counter() if repairs is None else repairs)
+    dropped = dict.fromkeys((BLANK, NO_LABEL, NO_TEXT) if missing == "drop" else (BLANK,), 0)
     counts: Counter[int] = Counter()
-    rows = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        for chunk in chunks:
-            table = _checked(chunk, classes, source, rows, dropped)
-            writer.write_table(table)
-            counts.update(table["label"].to_pylist())
-            rows += len(chunk)
-    if not counts:
-        raise UserError(f"{source} has no row with a text and a label")
-    if absent := [label for index, label in enumerate(labels) if not counts[index]]:
-        raise UserError(
-            f"{source}: no row has the label {list_labels(absent)}: add rows with it, or remove "
-            "it from the labels in data/catalog.yaml"
-        )
+    parts = dict.fromkeys((source.part for source in sources if source.part), 0)
+    with pq.ParquetWriter(path, layout.schema(bool(parts)), compression="zstd") as writer:
+        for source in sources:
+            rows = 0
+            for chunk in source.chunks:
+                table = _checked(chunk, reader, source, rows, dropped, repairs, layout)
+                writer.write_table(table)
+                rows += len(chunk)
+                counts.update(table["label"].to_pylist())
+                if source.part:
+                    parts[source.part] += len(table)
+    _refuse_absent(labels, counts, name)
     return {
         "rows": counts.total(),
         "rows_per_label": {str(label): counts[index] for index, label in enumerate(labels)},
+        **({"rows_per_part": parts} if parts else {}),
         "dropped": dropped,
     }
 
 
+def _refuse_absent(labels: Sequence[int | str], counts: Counter[int], name: str) -> None:
+    if not counts:
+        raise UserError(f"{name} has no row with a text and a label")
+    if absent := [label for index, label in enumerate(labels) if not counts[index]]:
+        raise UserError(
+            f"{name}: no row has the label {list_labels(absent)}: add rows with it, or remove "
+            "it from the labels in data/catalog.yaml"
+        )
+
+
 def _checked(
     chunk: pd.DataFrame,
-    classes: Mapping[str, int],
-    source: str,
+    reader: LabelReader,
+    source: Source,
     rows_before: int,
     dropped: dict[str, int],
+    repairs: Counter[str],
+    layout: Layout,
 ) -> pa.Table:
-    """Return the rows of a chunk with the columns of `SCHEMA`; count the others in `dropped`.
+    """Return the rows of a chunk with the columns of data/raw; count the others in `dropped`.
+
+    Labels in another spelling are counted in `repairs`.
 
     Rows that lack something may be dropped if `dropped` has a number for it.
     """
-    text_column, label_column = chunk.columns
-    texts, indices = [], []
-    index_of: dict[object, int] = {}  # by the label as it is written
-    cells = chunk.itertuples(index=False, name=None)
-    for number, (text, label) in enumerate(cells, rows_before + 1):
-        index = index_of.get(label) if isinstance(label, str) else None
-        if index is None or is_blank(text):
-            lack = what_is_missing(text, label, classes)
+    *text_columns, label_column = chunk.columns[: layout.texts + 1]
+    texts, indices, taken = [], [], []
+    reading_of: dict[object, Reading] = {}  # by the label as it is written
+    cells = chunk.iloc[:, : layout.texts + 1].itertuples(index=False, name=None)
+    for number, (*text_cells, label) in enumerate(cells):
+        text = join_cells(text_cells)
+        reading = reading_of.get(label) if isinstance(label, str) else None
+        if reading is None or is_blank(text):
+            lack = what_is_missing(text, label, reader.known)
             if lack in dropped:
                 dropped[lack] += 1
                 continue
         if problem := text_problem(text):
-            raise UserError(f"{row_of(source, number)}: column {quoted(text_column)} {problem}")
-        if index is None:
-            if problem := label_problem(label, classes):
-                row = row_of(source, number)
-                raise UserError(f"{row}: column {quoted(label_column)}: {problem}")
-            index = classes[label_key(label)]
-            if isinstance(label, str):
-                index_of[label] = index
+            row = row_of(source.name, rows_before + number + 1)
+            raise UserError(f"{row}: column {column_of(text_cells, text_columns)} {problem}")
+        reading = reading or reader.read(label)
+        if reading is None:
+            row = row_of(source.name, rows_before + number + 1)
+            raise UserError(f"{row}: column {quoted(label_column)}: {reader.problem(label)}")
+        if isinstance(label, str):
+            reading_of[label] = reading
+        if reading.repair:
+            repairs[reading.repair] += 1
         texts.append(text)
-        indices.append(index)
-    return pa.table([pa.array(texts, pa.string()), pa.array(indices, pa.int32())], SCHEMA)
+        indices.append(reading.label)
+        taken.append(number)
+    table = pa.table([pa.array(texts, pa.string()), pa.array(indices, pa.int32())], SCHEMA)
+    return _with_other_columns(table, chunk.iloc[taken, layout.texts + 1 :], source, layout)
+
+
+def _with_other_columns(
+    table: pa.Table, kept: pd.DataFrame, source: Source, layout: Layout
+) -> pa.Table:
+    for field, cells in zip(layout.keep, carried_arrays(kept, layout.keep), strict=True):
+        table = table.append_column(field, cells)
+    if source.part:
+        table = table.append_column(PART, pa.array([source.part] * len(table), pa.string()))
+    return table

@@ -1,10 +1,11 @@
 """Rules for the rows of a table of labelled reviews, shared by everything that reads one."""
 
 import reprlib
-from collections.abc import Collection, Iterable, Sized
+from collections.abc import Collection, Iterable, Sequence, Sized
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from ordinal.common.columns import join_texts
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import label_key, list_labels
 
@@ -97,6 +98,28 @@ def text_problem(cell: object) -> str | None:
     if isinstance(cell, str) and "\0" in cell:
         return "has a NUL character: remove it"
     return unreadable(cell)
+
+
+def join_cells(cells: Sequence[object]) -> object:
+    """Return the text of a row from its text columns: one cell, or several that are joined.
+
+    Blank cells are left out. A cell that is not text is returned instead of the text.
+    """
+    if len(cells) == 1:
+        return cells[0]
+    filled = [cell for cell in cells if not is_blank(cell)]
+    texts = [cell for cell in filled if isinstance(cell, str)]
+    if len(texts) < len(filled):
+        return next(cell for cell in filled if not isinstance(cell, str))
+    return join_texts(texts) or None
+
+
+def column_of(cells: Sequence[object], columns: Sequence[str]) -> str:
+    """Return the text column whose cell makes `join_cells` unusable, or all if they are blank."""
+    for column, cell in zip(columns, cells, strict=True):
+        if not is_blank(cell) and text_problem(cell):
+            return quoted(column)
+    return " + ".join(map(quoted, columns))
 
 
 def label_problem(cell: object, known: Collection[str]) -> str | None:

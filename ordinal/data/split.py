@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ordinal.common.errors import UserError
 from ordinal.common.labels import list_labels
 from ordinal.common.paths import PARTS
-from ordinal.common.types import Labels, SplitMethod
+from ordinal.common.types import Labels, Rows, SplitMethod
 
 Parts = npt.NDArray[np.int8]
 """Index in `PARTS` of each row's part, shape (rows,)."""
@@ -131,7 +131,7 @@ def label_warnings(
         [np.bincount(labels[parts == part], minlength=len(names)) for part in range(len(PARTS))]
     )
     advice = "Add rows, or merge the label with one next to it."
-    if method != "stratified":
+    if method in ("shuffle", "hash"):
         advice = (
             f"Set split.method to stratified, which needs {len(PARTS)} rows of each label. {advice}"
         )
@@ -162,14 +162,23 @@ def fingerprints(texts: Iterable[str]) -> Prints:
 
 def fingerprint(text: str) -> bytes:
     """Return 16 bytes that two texts share if they differ only in case, spacing or Unicode form."""
-    normal = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return digest(normal_form(text))
 
 
-def count_leaks(prints: Prints, parts: Parts) -> dict[str, int]:
-    """Return how many rows of validation and of test have a text that is in an earlier part."""
-    texts, number = np.unique(prints, return_inverse=True)
-    earliest = np.full(len(texts), len(PARTS), np.int8)  # the first part that contains each text
+def normal_form(text: str) -> str:
+    """Return a text in lower case, in one Unicode form, and with single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def digest(text: str) -> bytes:
+    """Return a hash of a text, 16 bytes."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def count_leaks(values: Prints | Rows, parts: Parts) -> dict[str, int]:
+    """Return how many rows of validation and of test have a value that is in an earlier part."""
+    distinct, number = np.unique(values, return_inverse=True)
+    earliest = np.full(len(distinct), len(PARTS), np.int8)  # the first part with each value
     np.minimum.at(earliest, number, parts)
     return {
         part: int((earliest[number[parts == index]] < index).sum())

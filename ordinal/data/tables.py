@@ -37,6 +37,7 @@ def read_table(
     name: str,
     fixed: Format | None = None,
     repairs: Counter[str] | None = None,
+    also: Sequence[str] = (),
 ) -> Iterator[pd.DataFrame]:
     """Yield a table in chunks of at most `ROWS_PER_CHUNK` rows.
 
@@ -46,18 +47,42 @@ def read_table(
         name: The name of the file in error messages, since `path` may be a temporary file.
         fixed: What is known of the format; all else is detected.
         repairs: Counts what was repaired, by kind. It is complete after the last chunk.
+        also: Columns to return after `columns`, with their cells as they are. In JSON, rows may
+            lack them.
 
     Raises:
         UserError: the file can't be read without loss, or one of `columns` is missing or
             duplicated.
     """
-    found = detect(path, name, fixed, columns)
+    wanted = None if columns is None else [*columns, *also]
+    optional = [column for column in also if column not in (columns or ())]
+    found = detect(path, name, fixed, wanted)
     repairs = Counter() if repairs is None else repairs
     may_swallow = fixed is not None and "quoting" in fixed.model_fields_set
+    with _errors_explained(path, found, name):
+        for chunk in _chunks(path, found, wanted, name, repairs, may_swallow, optional):
+            if found.kind in NESTED:
+                chunk = _unwrapped(chunk, repairs, len(chunk.columns) - len(also))
+            yield chunk
+
+
+def read_cells(path: Path, found: Format, name: str) -> Iterator[pd.DataFrame]:
+    """Yield all columns of a table in chunks, with their cells as they are.
+
+    Args:
+        path: The table.
+        found: Its format.
+        name: The name of the file in error messages.
+    """
+    with _errors_explained(path, found, name):
+        yield from _chunks(path, found, None, name, Counter(), may_swallow=True, optional=())
+
+
+@contextmanager
+def _errors_explained(path: Path, found: Format, name: str) -> Iterator[None]:
     try:
         with explained(name, found.kind):
-            for chunk in _chunks(path, found, columns, name, repairs, may_swallow):
-                yield _unwrapped(chunk, repairs) if found.kind in NESTED else chunk
+            yield
     except UnicodeDecodeError:
         raise first_undecodable(path, found, name) from None
 
@@ -74,6 +99,7 @@ def _chunks(
     name: str,
     repairs: Counter[str],
     may_swallow: bool,
+    optional: Sequence[str],
 ) -> Iterator[pd.DataFrame]:
     if found.kind == "parquet":
         yield from _parquet(path, columns, name, repairs)
@@ -86,7 +112,7 @@ def _chunks(
     with _text(path, found) as (file, end):
         if found.kind in ROWS_OF_JSON:
             rows = ROWS_OF_JSON[found.kind](file, name)
-            yield from json_chunks(rows, ROWS_PER_CHUNK, columns, name, repairs)
+            yield from json_chunks(rows, ROWS_PER_CHUNK, columns, name, repairs, optional)
         elif found.kind == "fasttext":
             yield from _fasttext(file, columns, name)
         else:
@@ -165,11 +191,14 @@ def _parquet(
         raise UserError(f"{source}: {rows} of {table.metadata.num_rows} rows could be read")
 
 
-def _unwrapped(chunk: pd.DataFrame, repairs: Counter[str]) -> pd.DataFrame:
-    """Replace lists of one value by the value, as annotation tools export labels."""
+def _unwrapped(chunk: pd.DataFrame, repairs: Counter[str], columns: int) -> pd.DataFrame:
+    """Replace lists of one value by the value, as annotation tools export labels.
+
+    This applies to the first `columns` columns.
+    """
     cells = {}
     for number, (_, column) in enumerate(chunk.items()):
-        if column.dtype == object:
+        if number < columns and column.dtype == object:
             column = pd.Series([_unwrap(cell, repairs) for cell in column], dtype=object)
         cells[number] = column
     return pd.DataFrame(cells).set_axis(chunk.columns, axis=1)

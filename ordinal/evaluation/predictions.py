@@ -1,9 +1,10 @@
 """The table of predictions, data/predictions/PART.parquet: its columns, written and read here.
 
-One row per review: `row` (its number in data/raw), `label`, `predicted`, `low` and `high` (the ends
-of its interval; all four are classes 0 … K−1), and then `p_<label>` for each label, lowest first.
+One row per review: the kept columns, `row` (its number in data/raw), `label`, `predicted`, `low`
+and `high` (the ends of its interval; the last four are classes 0 … K−1), and then `p_<label>` for
+each label, lowest first.
 The probabilities are found by position: they are the columns after the last of `COLUMNS`. So a
-label can be called "p_x", and a column in front of them can have any other name.
+label can be called "p_x", and a kept column can have any other name.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ordinal.common.columns import probability_columns
 from ordinal.common.errors import UserError
 from ordinal.common.types import Labels, Probabilities, Rows
 
 COLUMNS = ("row", "label", "predicted", "low", "high")
-
-
-def probability_columns(labels: Sequence[str]) -> list[str]:
-    """Return the names of the K columns of probabilities."""
-    return [f"p_{label}" for label in labels]
 
 
 def predictions_table(
@@ -29,6 +26,7 @@ def predictions_table(
     interval: tuple[Labels, Labels],
     probabilities: Probabilities,
     names: Sequence[str],
+    kept: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the table of predictions.
 
@@ -39,10 +37,12 @@ def predictions_table(
         interval: lowest and highest class of each interval, both of shape (rows,).
         probabilities: distributions, shape (rows, K).
         names: the K labels, lowest first.
+        kept: columns of the source that were carried along, or None.
     """
     classes = zip(COLUMNS, (rows, labels, predicted, *interval), strict=True)
     distributions = pd.DataFrame(probabilities, columns=probability_columns(names))
-    return pd.concat([pd.DataFrame(dict(classes)), distributions], axis=1)
+    in_front = [] if kept is None else [kept]
+    return pd.concat([*in_front, pd.DataFrame(dict(classes)), distributions], axis=1)
 
 
 def probabilities_of(table: pd.DataFrame) -> Probabilities:

@@ -5,7 +5,9 @@
 - data: name, synthetic, rows. If there are any: dropped and repairs, the counts of what was dropped
   or repaired, by kind.
 - split, tokens, baseline: the results of these stages (metrics/split.json and so on). If there are
-  any: warnings of the split; features and warning of a baseline.
+  any: warnings of the split; features and warning of a baseline. The split has the rows of each
+  part, and how many rows of validation and test have the text (duplicates), nearly the text
+  (near_duplicates), or the group (groups, if known) of a row in an earlier part.
 - train, validation, test: `metrics.all_metrics` of each part.
 - bootstrap: low and high end of each test metric's 95 % interval.
 - calibration: temperature, and `metrics.distribution_metrics` of the test rows before and after.

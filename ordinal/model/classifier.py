@@ -46,11 +46,13 @@ def new_classifier(
     decoding: Decoding = "median",
     seed: int = 1,
     attention_dropout: float | None = None,
+    text_columns: Sequence[str] = (),
 ) -> PreTrainedModel:
     """A pretrained encoder with a new head, in float32 and in training mode.
 
-    The config gains `ordinal`: the K label names (lowest first), the loss and the decoding. If the
-    encoder is itself a fine-tuned classifier, its head is dropped, and a line on stdout says so.
+    The config gains `ordinal`: the K label names (lowest first), the loss, the decoding, and the
+    text columns if there are several. If the encoder is itself a fine-tuned classifier, its head is
+    dropped, and a line on stdout says so.
 
     Args:
         encoder: folder of the encoder.
@@ -59,6 +61,7 @@ def new_classifier(
         decoding: how a distribution over the classes becomes one label.
         seed: seed of the weights of the head.
         attention_dropout: dropout of the attention weights; None keeps the encoder's own.
+        text_columns: the columns whose texts are joined, if there are several.
 
     Raises:
         UserError: the encoder can't be loaded, has no attention dropout to set, or its head does
@@ -66,6 +69,8 @@ def new_classifier(
     """
     config = _new_config(encoder, labels, loss)
     config.ordinal = {"labels": list(labels), "loss": loss, "decode": decoding}
+    if text_columns:
+        config.ordinal["text"] = list(text_columns)
     if attention_dropout is not None:
         _set_attention_dropout(config, attention_dropout)
     torch.manual_seed(seed)

@@ -1,11 +1,14 @@
 """The README in a model's folder, and the Markdown templates that it shares with the model card."""
 
 import html
+import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ordinal.common.columns import TEXT_SEPARATOR
 from ordinal.common.params import Train
 from ordinal.common.types import Decoding, LossName
 
@@ -25,17 +28,18 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
         encoder=encoder,
         train_rows=train_rows,
         recipe=recipe,
-        usage=usage(recipe.loss, recipe.decode),
+        usage=usage(recipe.loss, recipe.decode, facts.get("text", ())),
     )
 
 
-def usage(loss: LossName, decode: Decoding) -> str:
-    """Return the section on how to use a model with this loss and decoding rule."""
-    return (
-        markdown_templates("ordinal.model")
-        .get_template("usage.md")
-        .render(loss=loss, decode=decode)
-    )
+def usage(loss: LossName, decode: Decoding, text_columns: Sequence[str] = ()) -> str:
+    """Return the section on how to use a model with this loss and decoding rule.
+
+    It names the text columns if there are several.
+    """
+    template = markdown_templates("ordinal.model").get_template("usage.md")
+    separator = json.dumps(TEXT_SEPARATOR)
+    return template.render(loss=loss, decode=decode, columns=text_columns, separator=separator)
 
 
 def markdown_templates(package: str) -> Environment:

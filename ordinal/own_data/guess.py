@@ -8,6 +8,7 @@ import pandas as pd
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, number_of
+from ordinal.common.ratings import rating_of
 from ordinal.data.headers import MAX_VALUES, refuse_missing
 from ordinal.data.rows import is_blank, is_spelled_missing, wrong_type
 
@@ -96,9 +97,11 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
         keys = [label_key(cell) for cell in cells if not is_blank(cell)]
         classes = real_labels(set(keys))
         keys = [key for key in keys if key in classes]
-        if 2 <= len(classes) <= min(MAX_VALUES, len(keys) / 2):
-            other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
-            ranks[name] = (other_name, order_of(classes) is None, -len(keys), len(classes))
+        other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
+        has_order = order_of(classes) or None not in map(value_of, classes)
+        is_score = has_order and not other_name and len(classes) > MAX_VALUES
+        if is_score or 2 <= len(classes) <= min(MAX_VALUES, len(keys) / 2):
+            ranks[name] = (other_name, not has_order, -len(keys), len(classes))
     if not ranks:
         has = ", ".join(map(quoted, columns)) or "no other column"
         raise UserError(
@@ -115,6 +118,12 @@ def real_labels(keys: Collection[str]) -> set[str]:
     """
     known = {key for key in keys if order_of(keys) or not is_spelled_missing(key)}
     return {key for key in keys if not is_spelled_missing(key, known)}
+
+
+def value_of(key: str) -> float | None:
+    """Return the number of a label that is one, or a rating such as "4/5"; otherwise None."""
+    rating = rating_of(key)
+    return number_of(rating.key if rating else key)
 
 
 def order_of(classes: Collection[str]) -> list[int | str] | None:

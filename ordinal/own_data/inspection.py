@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,10 @@ from ordinal.common.labels import label_key
 from ordinal.data.detection import detect
 from ordinal.data.headers import name_key
 from ordinal.data.rows import (
+    column_of,
     is_blank,
     is_spelled_missing,
+    join_cells,
     refuse_many_classes,
     row_of,
     text_problem,
@@ -27,6 +29,7 @@ from ordinal.data.rows import (
 )
 from ordinal.data.split import fingerprint
 from ordinal.data.tables import read_table
+from ordinal.own_data.columns import Columns, find_columns
 from ordinal.own_data.guess import guess_columns, real_labels
 
 LONG = 380  # words; about 512 tokens, the default of tokenize.max_length
@@ -43,8 +46,10 @@ class Facts:
     """The fields of the format that were given, not detected."""
     repairs: dict[str, int]
     """Repairs per kind, such as skipped lines before the header."""
-    text: str
+    text: str | list[str]
     label: str
+    columns: Columns
+    """The use of the other columns, judged by the first rows."""
     alternatives: tuple[str, ...]
     """Other columns that could be the label column, if it was guessed."""
     rows: int
@@ -148,7 +153,7 @@ class _Row(NamedTuple):
 
 def inspect(
     path: Path,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     label: str | None = None,
     fixed: Format | None = None,
     labels: Sequence[int | str] | None = None,
@@ -162,17 +167,16 @@ def inspect(
         UserError: the file can't be read, a column is missing or can't be guessed, a text is not
             usable, or no row has both a text and a label.
     """
-    text, label = (name if name is None else name_key(name) for name in (text, label))
-    given = [column for column in (text, label) if column is not None]
-    fixed = fixed or Format()
-    found = detect(path, str(path), fixed, given or None)
-    if found.header == "none":
-        fixed = Format(**fixed.fixed() | {"header": "none"})
-    text, label, *alternatives = _choose_columns(path, text, label, fixed)
+    texts = [name_key(name) for name in ([text] if isinstance(text, str) else text or ())]
+    label = label and name_key(label)
+    found, fixed = _formats(path, [*texts, *([label] if label else [])], fixed or Format())
+    sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
+    columns = find_columns(sample[~sample.map(is_blank).all(axis=1)])
+    texts, label, alternatives = _choose_columns(sample, columns, texts, label, path)
     repairs: Counter[str] = Counter()
-    counts = _count(path, text, label, fixed, repairs)
+    counts = _count(path, texts, label, fixed, repairs)
     missing = counts.settle(None if labels is None else [label_key(name) for name in labels])
-    _refuse_no_rows(counts, path, text, label)
+    _refuse_no_rows(counts, path, texts, label)
     lengths = np.frombuffer(counts.words, np.dtype(counts.words.typecode))
     low, middle, high, most = np.percentile(lengths, [5, 50, 95, 100], method="nearest").tolist()
     return Facts(
@@ -181,8 +185,9 @@ def inspect(
         format=found,
         fixed=fixed,
         repairs=dict(repairs),
-        text=text,
+        text=texts[0] if len(texts) == 1 else texts,
         label=label,
+        columns=columns.without([*texts, label]),
         alternatives=tuple(alternatives),
         rows=len(counts.words),
         blank=counts.blank,
@@ -197,34 +202,47 @@ def inspect(
     )
 
 
-def _choose_columns(path: Path, text: str | None, label: str | None, fixed: Format) -> list[str]:
-    """Return the text column, the label column, and others that could be the label column."""
-    if text is not None and label is not None:
-        return [text, label]
-    sample = next(read_table(path, None, str(path), fixed), pd.DataFrame())
-    return guess_columns(sample, text, label, path)
+def _formats(path: Path, given: Sequence[str], fixed: Format) -> tuple[Format, Format]:
+    """Return the format of a file, and the fields of it that an entry has to name."""
+    found = detect(path, str(path), fixed, given or None)
+    is_untitled = found.header == "none"
+    return found, Format(**fixed.fixed() | {"header": "none"}) if is_untitled else fixed
 
 
-def _refuse_no_rows(counts: _Counts, path: Path, text: str, label: str) -> None:
+def _choose_columns(
+    sample: pd.DataFrame, columns: Columns, texts: list[str], label: str | None, path: Path
+) -> tuple[list[str], str, list[str]]:
+    """Return the text columns, the label column, and others that could be the label column."""
+    if texts and label is not None:
+        return texts, label, []
+    not_labels = {columns.part, columns.time, *texts[1:]} - {*texts[:1], label}
+    sample = sample.drop(columns=[name for name in sample if name in not_labels])
+    text, label, *others = guess_columns(sample, texts[0] if texts else None, label, path)
+    return texts or [text], label, [name for name in others if name != columns.group]
+
+
+def _refuse_no_rows(counts: _Counts, path: Path, texts: Sequence[str], label: str) -> None:
     if not counts.words:
-        columns = f"a text ({quoted(text)}) and a label ({quoted(label)})"
+        columns = f"a text ({', '.join(map(quoted, texts))}) and a label ({quoted(label)})"
         raise UserError(f"{path}: no row has both {columns}")
 
 
 def _count(
-    path: Path, text_column: str, label_column: str, fixed: Format, repairs: Counter[str]
+    path: Path, texts: Sequence[str], label_column: str, fixed: Format, repairs: Counter[str]
 ) -> _Counts:
-    if text_column == label_column:
-        raise UserError(f"{path}: {quoted(text_column)} can't be both the text and the label")
+    if label_column in texts:
+        raise UserError(f"{path}: {quoted(label_column)} can't be both the text and the label")
     counts = _Counts()
     source = str(path)
     number = 0
     # disable=None: no progress bar without a terminal.
     with tqdm(unit=" rows", unit_scale=True, desc=path.name, disable=None) as bar:
-        for chunk in read_table(path, [text_column, label_column], source, fixed, repairs):
-            for text, label in chunk.itertuples(index=False, name=None):
+        for chunk in read_table(path, [*texts, label_column], source, fixed, repairs):
+            for *cells, label in chunk.itertuples(index=False, name=None):
                 number += 1
-                _refuse_wrong(text, label, (text_column, label_column), row_of(source, number))
+                text: Any = join_cells(cells)
+                columns = (column_of(cells, texts), label_column)
+                _refuse_wrong(text, label, columns, row_of(source, number))
                 counts.add(
                     number,
                     None if is_blank(text) else text,
@@ -239,6 +257,6 @@ def _count(
 def _refuse_wrong(text: object, label: object, columns: tuple[str, str], row: str) -> None:
     """Raise a UserError if a row has a text or a label that is not usable."""
     if not is_blank(text) and (problem := text_problem(text)):
-        raise UserError(f"{row}: column {quoted(columns[0])} {problem}")
+        raise UserError(f"{row}: column {columns[0]} {problem}")
     if not is_blank(label) and (problem := wrong_type(label)):
         raise UserError(f"{row}: column {quoted(columns[1])} holds {problem}")

@@ -1,11 +1,13 @@
 """Propose a catalog entry for an inspected file, and warn about its weak points."""
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key, list_labels, number_of
+from ordinal.data.label_reader import LabelReader
 from ordinal.own_data.inspection import LONG, Facts
+from ordinal.own_data.label_scale import Scale
 from ordinal.sources.catalog import DataSet
 
 NOT_STATED = "not stated"
@@ -19,10 +21,25 @@ def parse_labels(text: str) -> list[int | str]:
     return [as_label(label_key(name)) for name in names]
 
 
+def parse_map(options: Sequence[str]) -> dict[int | str, int | str]:
+    """Return the spellings in options such as "4 stars=4", each with its label.
+
+    Raises:
+        UserError: one is not of this form, or is there twice.
+    """
+    spellings: dict[int | str, int | str] = {}
+    for option in options:
+        spelling, _, label = (label_key(part) for part in option.rpartition("="))
+        if not (spelling and label) or as_label(spelling) in spellings:
+            raise UserError(f"--map {option}: give each spelling once, as SPELLING=LABEL")
+        spellings[as_label(spelling)] = as_label(label)
+    return spellings
+
+
 def propose(
     facts: Facts,
     source: str,
-    labels: Sequence[int | str] | None,
+    scale: Scale | None,
     licence: str = NOT_STATED,
     origin: str = NOT_STATED,
     synthetic: bool = False,
@@ -32,81 +49,73 @@ def propose(
     Args:
         facts: The result of `inspect`.
         source: The path of the file in the entry.
-        labels: All labels from lowest to highest, or None if their order is not known.
+        scale: The labels from lowest to highest, or None if their order is not known.
         licence: The licence of the data.
         origin: One line: who made the data, and how.
         synthetic: Whether a program made up the texts.
 
     Raises:
         UserError: the pipeline would refuse the file, the order of the labels is not known, or
-            `labels` are not those of the file.
+            the labels are not those of the file.
     """
-    _check_rows(facts)
-    if labels is None:
+    if len(facts.classes) < 2:
+        column = f"{facts.path}: column {quoted(facts.label)}"
+        raise UserError(f"{column} has only the label {next(iter(facts.classes))}: 2 are needed")
+    if scale is None:
         raise UserError(
             f"{facts.path}: the order of the labels {list_labels(list(facts.classes))} is not "
             "known: list them from lowest to highest with --labels, for example "
             "--labels 'low,medium,high'"
         )
-    _check_labels(facts, [str(label) for label in labels])
+    _check_labels(facts, scale)
     return DataSet(
         sources=[source],
         checksum=f"sha256:{facts.sha256}",
         text=facts.text,
         label=facts.label,
         format=facts.fixed,
-        labels=list(labels),
+        labels=scale.labels,
+        map=scale.map or None,
+        bins=scale.bins,
         synthetic=synthetic,
         licence=licence,
         origin=origin,
     )
 
 
-def _check_rows(facts: Facts) -> None:
-    """Raise a UserError if the pipeline would refuse the rows, or their labels are ambiguous."""
-    column = f"{facts.path}: column {quoted(facts.label)}"
-    if alike := _spelled_alike(facts.classes):
-        raise UserError(
-            f"{column} has {quoted(alike[0])} and {quoted(alike[1])}: use one spelling per label, "
-            "then run this again"
-        )
-    if len(facts.classes) < 2:
-        raise UserError(f"{column} has only the label {next(iter(facts.classes))}: 2 are needed")
-
-
-def _check_labels(facts: Facts, named: Sequence[str]) -> None:
-    """Raise a UserError if the names from --labels are not exactly the labels of the file."""
+def _check_labels(facts: Facts, scale: Scale) -> None:
+    """Raise a UserError if the labels from --labels and --map are not exactly those of the file."""
+    named = [str(label) for label in scale.labels]
     if len(set(named)) < len(named) or "" in named:
         raise UserError(f"--labels {','.join(named)}: name each label once")
-    if missing := [key for key in facts.classes if key not in named]:
+    if unknown := [label for label in scale.map.values() if str(label) not in named]:
+        raise UserError(
+            f"--map: {quoted(unknown[0])} is not a label; known are {list_labels(named)}"
+        )
+    reader = LabelReader(scale.labels, scale.map, scale.bins)
+    if missing := [key for key in facts.classes if not reader.read(key)]:
         raise UserError(
             f"{facts.path}: column {quoted(facts.label)} also has {quoted(missing[0])} "
-            f"({facts.classes[missing[0]]} rows): add it to --labels, at its place in the order"
+            f"({facts.classes[missing[0]]} rows): add it to --labels, at its place in the order, "
+            f"or say which label it means with --map '{missing[0]}={named[0]}'"
         )
-    if absent := [name for name in named if name not in facts.classes]:
+    counts = scale.counts(facts.classes)
+    if absent := [name for name in named if not counts[name]]:
         raise UserError(
             f"{facts.path}: no row has the label {quoted(absent[0])}: remove it from --labels"
         )
 
 
-def _spelled_alike(classes: Collection[str]) -> tuple[str, str] | None:
-    """Return two labels that differ only in case, spacing, or the spelling of a number, or None."""
-    first: dict[float | str, str] = {}
-    for key in classes:
-        number = number_of(key)
-        plain = " ".join(key.casefold().split()) if number is None else number
-        if first.setdefault(plain, key) != key:
-            return first[plain], key
-    return None
-
-
 def warnings_about(facts: Facts, entry: DataSet, order_given: bool) -> list[str]:
     """Return what to check before training on a file, one paragraph per warning."""
-    counts = {str(label): facts.classes[str(label)] for label in entry.labels}
+    scale = Scale(entry.labels, entry.map or {}, entry.bins)
+    counts = scale.counts(facts.classes)
     warnings = [
         _incomplete(facts),
         _other_columns(facts),
         None if order_given else _guessed_order(counts),
+        _mapped(scale.map),
+        _binned(scale.bins),
         _gaps([label for label in entry.labels if isinstance(label, int)], counts),
         _rare_labels(counts),
         _imbalance(counts),
@@ -146,6 +155,23 @@ def _guessed_order(counts: Mapping[str, int]) -> str | None:
     return (
         f"The order {' < '.join(counts)} is a guess from the words. If it is wrong, give the order "
         "with --labels."
+    )
+
+
+def _mapped(spellings: Mapping[int | str, int | str]) -> str | None:
+    if not spellings:
+        return None
+    pairs = [f"{quoted(spelling)} as {quoted(label)}" for spelling, label in spellings.items()]
+    return f"Spellings that are read as another label: {list_labels(pairs)}. Check the map."
+
+
+def _binned(bins: Sequence[float] | None) -> str | None:
+    if bins is None:
+        return None
+    edges = list_labels([f"{edge:g}" for edge in bins])
+    return (
+        f"The labels are {len(bins) - 1} bins of the numbers, with the edges {edges}. A number on "
+        "an edge belongs to the higher bin. Change labels and bins in the entry if others suit."
     )
 
 

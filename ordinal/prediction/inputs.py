@@ -8,15 +8,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
+import pyarrow as pa
 from tqdm import tqdm
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format
+from ordinal.data.carried import carried_arrays, table_schema
+from ordinal.data.headers import name_key, refuse_missing
+from ordinal.data.rows import join_cells
 from ordinal.data.tables import KINDS, kind_of, read_table
 
 ROWS_PER_CHUNK = 2048  # texts in memory at once, which are sorted by length together
+
+
+class Chunk(NamedTuple):
+    """Some rows."""
+
+    texts: Sequence[object]
+    """The cells of the text column; not every cell is usable text."""
+    others: pa.Table | None = None
+    """The columns of the file to return next to the predictions."""
 
 
 @dataclass(frozen=True)
@@ -25,24 +38,24 @@ class TextSource:
 
     name: str
     """Used in error messages."""
-    chunks: Iterator[Sequence[object]]
-    """The cells of the text column; not every cell is usable text."""
+    chunks: Iterator[Chunk]
 
 
 def choose_texts(
     arguments: Sequence[str],
-    column: str | None,
+    columns: Sequence[str],
     out: Path | None,
     stdin: TextIO | None,
     fixed: Format | None = None,
+    keep: Sequence[str] = (),
 ) -> TextSource:
-    """Read the `column` of the one file named in `arguments`, the arguments, or lines of `stdin`.
+    """Read the `columns` of the one file named in `arguments`, the arguments, or lines of `stdin`.
 
     Raises:
         UserError: there is a column without a single file, an argument is a file or folder, there
             is no stdin, or `out` is the file that is read.
     """
-    if column:
+    if columns:
         if len(arguments) != 1:
             raise UserError("--text names the column of one file: add the name of that file")
         path = Path(arguments[0])
@@ -50,13 +63,16 @@ def choose_texts(
             raise UserError(f"{path} is a folder: name a file in it")
         if out and out.resolve() == path.resolve():
             raise UserError(f"--out {out} is the file with the texts: choose another name")
-        return TextSource(str(path), texts_of_file(path, column, fixed))
+        return TextSource(str(path), rows_of_file(path, columns, keep, fixed))
     if arguments:
         _refuse_paths(arguments)
-        return TextSource("arguments", iter([arguments]))
+    if keep:
+        raise UserError("--keep names columns of a file: add the name of that file, and --text")
+    if arguments:
+        return TextSource("arguments", iter([Chunk(arguments)]))
     if stdin is None:
         raise UserError("stdin is closed: give texts as arguments, or a file with --text")
-    return TextSource("stdin", texts_of_lines(stdin.buffer))
+    return TextSource("stdin", map(Chunk, texts_of_lines(stdin.buffer)))
 
 
 def _refuse_paths(arguments: Sequence[str]) -> None:
@@ -87,31 +103,47 @@ def _is_table(path: Path) -> bool:
     return path.suffix != ".txt" and (kind_of(path) in KINDS or path.suffix in (".gz", ".zip"))
 
 
-def texts_of_file(
-    path: Path, column: str, fixed: Format | None = None
-) -> Iterator[Sequence[object]]:
-    """Yield the cells in the text column of a table, `ROWS_PER_CHUNK` at a time.
+def rows_of_file(
+    path: Path, columns: Sequence[str], keep: Sequence[str] = (), fixed: Format | None = None
+) -> Iterator[Chunk]:
+    """Yield the texts of a table and its other columns, `ROWS_PER_CHUNK` rows at a time.
 
     What was repaired in the table is reported on stderr at the end.
 
     Args:
         path: The table.
-        column: The text column.
+        columns: The text columns, whose texts are joined.
+        keep: The columns to return next to the texts; all with a name if there are none.
         fixed: Fields of the table's format; the others are detected.
 
     Raises:
-        UserError: the file is missing, can't be read without loss, or lacks the column.
+        UserError: the file is missing, can't be read without loss, or lacks a column.
     """
     if not path.exists():
         raise UserError(f"{path} is missing: --text names the column of a file")
-    repairs: Counter[str] = Counter()
-    for table in read_table(path, [column], str(path), fixed, repairs):
-        cells = table[column].tolist()
-        yield from (
-            cells[start : start + ROWS_PER_CHUNK] for start in range(0, len(cells), ROWS_PER_CHUNK)
-        )
+    name, repairs = str(path), Counter[str]()
+    others = _columns_to_return(table_schema(path, columns, name, fixed), keep, name)
+    for table in read_table(path, columns, name, fixed, repairs, others.names):
+        for start in range(0, len(table), ROWS_PER_CHUNK):
+            rows = table.iloc[start : start + ROWS_PER_CHUNK]
+            texts = rows.iloc[:, : len(columns)].itertuples(index=False, name=None)
+            carried = carried_arrays(rows.iloc[:, len(columns) :], others)
+            yield Chunk([*map(join_cells, texts)], pa.table(carried, schema=others))
     for repair, number in repairs.items():
         tqdm.write(f"{path}: {repair}: {number}", file=sys.stderr)
+
+
+def _columns_to_return(schema: pa.Schema, keep: Sequence[str], name: str) -> pa.Schema:
+    if keep:
+        refuse_missing(keep, schema.names, name)
+        return pa.schema([schema.field(name_key(column)) for column in keep])
+    named = [field for field in schema if field.name]
+    if twice := [field.name for field in named if schema.names.count(field.name) > 1]:
+        raise UserError(
+            f"{name}: several columns are named {quoted(twice[0])}: rename one, or choose the "
+            "columns to return with --keep"
+        )
+    return pa.schema(named)
 
 
 def texts_of_lines(stream: Iterable[bytes]) -> Iterator[Sequence[object]]:

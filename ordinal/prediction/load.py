@@ -5,6 +5,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from ordinal.common.errors import UserError
+from ordinal.common.files import read_json
 from ordinal.common.paths import MODEL
 from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
@@ -56,4 +57,13 @@ def load(
         load_calibration(path),
         coverage,
         torch_network(classifier, accelerator, "32-true") if precision == "bf16-mixed" else None,
+        classifier.config.ordinal.get("text", ()),
     )
+
+
+def text_columns(model: Path) -> list[str]:
+    """Return the columns whose texts are joined, if a model was trained on several, else none."""
+    if model.suffix == ".onnx":
+        return list(load(model).columns)
+    config = model / "config.json"
+    return read_json(config).get("ordinal", {}).get("text", []) if config.is_file() else []

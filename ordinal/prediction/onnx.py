@@ -158,6 +158,7 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         facts["decode"],
         calibration,
         coverage,
+        columns=facts.get("text", ()),
     )
 
 

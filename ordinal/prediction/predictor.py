@@ -1,12 +1,13 @@
 """Predict the labels of texts with a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from ordinal.common.errors import UserError
+from ordinal.common.columns import join_texts
+from ordinal.common.errors import UserError, quoted
 from ordinal.common.types import Decoding, Probabilities
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
@@ -17,6 +18,9 @@ from ordinal.tokenization.tokens import Tokens
 
 # Assumed bound of bf16's error in a probability; the largest measured is 0.025, on 2,250 texts.
 BF16_ERROR = 0.03
+
+Columns = Mapping[str, str | None]
+"""The texts of a row that has several, by column."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,29 @@ class Predictor:
     """Share of texts whose interval contains the true label, for texts like the validation rows."""
     precise: Network | None = None
     """`network` in full precision, for texts whose label could change because of bf16 rounding."""
+    columns: Sequence[str] = ()
+    """The columns whose texts are joined, if the model was trained on several."""
 
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+    def predict(self, texts: Sequence[str | Columns]) -> list[Prediction]:
         """Return one prediction per text, in the order of the texts.
 
+        Args:
+            texts: Texts; or, if the model has several text columns, rows with the text of each,
+                which may be None or left out.
+
         Raises:
-            UserError: a text is empty or contains half of a surrogate pair.
+            UserError: a text is empty or contains half of a surrogate pair, or a row has a column
+                that the model does not have.
         """
+        joined = []
         for number, text in enumerate(texts, start=1):
-            if problem := "is empty" if not text.strip() else unreadable(text):
-                raise UserError(f"text {number} of {len(texts)} {problem}")
-        if not texts:
+            try:
+                joined.append(self._text_of(text))
+            except ValueError as error:
+                raise UserError(f"text {number} of {len(texts)} {error}") from None
+        if not joined:
             return []
-        encodings = self.tokenizer.encode_batch_fast(list(texts))
+        encodings = self.tokenizer.encode_batch_fast(joined)
         probabilities = self.probabilities(Tokens.of([encoding.ids for encoding in encodings]))
         threshold = conformal_threshold(self.coverage, self.calibration.scores)
         lows, highs = intervals(probabilities, threshold)
@@ -71,6 +85,21 @@ class Predictor:
                 labels, lows, highs, probabilities.tolist(), strict=True
             )
         ]
+
+    def _text_of(self, row: str | Columns) -> str:
+        """Return the text of a row, or raise a ValueError if it is not usable."""
+        if isinstance(row, str):
+            text = row
+        elif not self.columns:
+            raise ValueError("is a row of columns, but this model has one: give its text")
+        elif unknown := [name for name in row if name not in self.columns]:
+            has = ", ".join(map(quoted, self.columns))
+            raise ValueError(f"has the column {quoted(unknown[0])}; this model has {has}")
+        else:
+            text = join_texts(row.get(column) for column in self.columns)
+        if problem := "is empty" if not text.strip() else unreadable(text):
+            raise ValueError(problem)
+        return text
 
     def probabilities(self, tokens: Tokens) -> Probabilities:
         """Return the calibrated distributions of tokenized texts, shape (rows, K), in row order."""

@@ -11,9 +11,18 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, FailFast, Field
+from jinja2 import Environment
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    FailFast,
+    Field,
+    Tag,
+    WithJsonSchema,
+    create_model,
+)
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,6 +55,25 @@ class Texts(BaseModel):
 
     # Validation stops at the first error, because a body could contain millions.
     texts: Annotated[list[Text], Field(max_length=MAX_TEXTS), FailFast()]
+
+
+def texts_or_rows(columns: Sequence[str]) -> type[Texts]:
+    """Return the body for a model with several text columns: a text may be a row of them."""
+    cell = {"anyOf": [{"type": "string", "maxLength": MAX_CHARACTERS}, {"type": "null"}]}
+    filled = {"type": "string", "pattern": r"\S"}
+    schema = {
+        "type": "object",
+        "properties": dict.fromkeys(columns, cell),
+        "additionalProperties": False,
+        "anyOf": [{"required": [name], "properties": {name: filled}} for name in columns],
+    }
+    # `Predictor.predict` checks the columns, too.
+    cells = dict[str, Annotated[str, Field(max_length=MAX_CHARACTERS)] | None]
+    row = Annotated[cells, WithJsonSchema(schema), Tag("row")]
+    kind = Discriminator(lambda value: "row" if isinstance(value, dict) else "text")
+    either: Any = Annotated[Annotated[Text, Tag("text")] | row, kind]
+    field: Any = Annotated[list[either], Field(max_length=MAX_TEXTS), FailFast()]
+    return create_model("Texts", __base__=Texts, texts=field)
 
 
 class Predictions(BaseModel):
@@ -93,6 +121,9 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
     app.add_middleware(_LimitedBody)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     app.mount("/page", StaticFiles(directory=PAGE))
+    template = Environment(autoescape=True).from_string((PAGE / "index.html").read_text("utf-8"))
+    html = template.render(columns=predictor.columns)
+    body_type = texts_or_rows(predictor.columns) if predictor.columns else Texts
     one_at_a_time = Lock()
 
     @app.middleware("http")
@@ -104,8 +135,8 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
     _answer_errors(app)
 
     @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(html)
 
     @app.get("/health")
     async def health() -> Health:
@@ -114,10 +145,10 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
 
     # Not async, so that it runs in a thread and does not block other requests.
     @app.post("/predict", responses=REFUSALS, dependencies=[Depends(_json_only)])
-    def predict(body: Texts) -> Predictions:
+    def predict(body: body_type) -> Predictions:  # type: ignore[valid-type]
         """Predict a batch of texts."""
         with one_at_a_time:
-            predictions = predictor.predict(body.texts)
+            predictions = predictor.predict(body.texts)  # type: ignore[attr-defined]
         return Predictions(
             labels=list(predictor.labels), coverage=predictor.coverage, predictions=predictions
         )

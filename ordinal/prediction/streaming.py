@@ -1,8 +1,10 @@
 """Predict more texts than fit into memory, and write the predictions chunk by chunk."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date, time
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
@@ -10,14 +12,15 @@ from typing import TextIO
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import is_string_dtype
 from tqdm import tqdm
 
+from ordinal.common.columns import probability_columns
 from ordinal.common.errors import UserError
 from ordinal.common.files import DIGITS, atomic_file
 from ordinal.common.labels import escape_formula
 from ordinal.data.rows import unreadable
-from ordinal.evaluation.predictions import probability_columns
-from ordinal.prediction.inputs import TextSource
+from ordinal.prediction.inputs import Chunk, TextSource
 from ordinal.prediction.predictor import Prediction, Predictor
 
 Write = Callable[[pd.DataFrame], None]
@@ -28,6 +31,7 @@ def predict_rows(
 ) -> Iterator[pd.DataFrame]:
     """Yield the predictions of each chunk: `row` (from 1) and the columns of `prediction_table`.
 
+    The columns of a file follow. One with the name of a column before it gets `_in_file` appended.
     With `keep_going`, a row without usable text is reported on stderr, and its cells are empty.
     Without any texts there is one table without rows.
 
@@ -36,15 +40,27 @@ def predict_rows(
     """
     done = 0
     with tqdm(desc="predict", unit="row", disable=None) as bar:
-        for chunk in chain(source.chunks, [[]]):
-            if done and not chunk:
+        for texts, others in chain(source.chunks, [Chunk([])]):
+            if done and not texts:
                 break
-            rows = range(done + 1, done + 1 + len(chunk))
-            usable = _usable(dict(zip(rows, chunk, strict=True)), source.name, keep_going)
+            rows = range(done + 1, done + 1 + len(texts))
+            usable = _usable(dict(zip(rows, texts, strict=True)), source.name, keep_going)
             table = prediction_table(predictor.predict([*usable.values()]), predictor.labels)
-            yield table.set_axis([*usable]).reindex(rows).rename_axis("row").reset_index()
-            done += len(chunk)
-            bar.update(len(chunk))
+            table = table.set_axis([*usable]).reindex(rows).rename_axis("row").reset_index()
+            yield table if others is None else _with_columns(table, others)
+            done += len(texts)
+            bar.update(len(texts))
+
+
+def _with_columns(table: pd.DataFrame, others: pa.Table) -> pd.DataFrame:
+    names = list(map(str, table))
+    for name in others.column_names:
+        while name in names:
+            name += "_in_file"
+        names.append(name)
+    # In Arrow's types, whole numbers stay so next to missing values.
+    columns: pd.DataFrame = others.to_pandas(types_mapper=pd.ArrowDtype)
+    return pd.concat([table, columns], axis=1).set_axis(names, axis=1)
 
 
 def _usable(cells: dict[int, object], source: str, keep_going: bool) -> dict[int, str]:
@@ -109,7 +125,11 @@ def _csv_writer(file: TextIO) -> Write:
 
     def write(table: pd.DataFrame) -> None:
         nonlocal header
-        escaped = table.map(escape).rename(columns=escape)
+        columns = [
+            cells.map(escape) if is_string_dtype(cells.dtype) else cells
+            for _, cells in table.items()
+        ]
+        escaped = pd.concat(columns, axis=1).rename(columns=escape)
         escaped.to_csv(file, index=False, header=header, lineterminator="\n")
         header = False
 
@@ -117,7 +137,18 @@ def _csv_writer(file: TextIO) -> Write:
 
 
 def _json_writer(file: TextIO) -> Write:
-    return lambda table: table.to_json(file, orient="records", lines=True, force_ascii=False)
+    def write(table: pd.DataFrame) -> None:
+        # DataFrame.to_json rounds numbers to at most 15 digits.
+        objects = table.astype(object).where(table.notna(), None)
+        for row in objects.to_dict("records"):
+            file.write(f"{json.dumps(row, ensure_ascii=False, default=_plain)}\n")
+
+    return write
+
+
+def _plain(value: object) -> str:
+    """Return a date, time or decimal number for JSON."""
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _parquet_writer(path: Path, stack: ExitStack) -> Write:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from ordinal.common.columns import as_list
 from ordinal.evaluation.results import baseline_names, format_number, results_rows, warnings_of
 
 if TYPE_CHECKING:
@@ -83,11 +84,12 @@ def forms_table(forms: "Sequence[FormFigures]") -> Table:
 def facts_lines(facts: "Facts") -> list[str]:
     """Describe a file of reviews, except its labels."""
     low, middle, high, most = facts.words
+    texts = " + ".join(f"'{name}'" for name in as_list(facts.text))
     return [
         f"{facts.path}: {facts.rows} rows",
         f"format: {facts.format.describe()}",
         *(f"{repair}: {count}" for repair, count in facts.repairs.items()),
-        f"text in column '{facts.text}': median {middle} words, 9 in 10 have {low} to {high}, "
+        f"text in column {texts}: median {middle} words, 9 in 10 have {low} to {high}, "
         f"maximum {most}",
         f"rows that repeat an earlier text: {facts.repeats}",
         f"texts with different labels: {facts.contradictions}",

@@ -1,6 +1,7 @@
 """The catalog: data sets and encoders, their sources and checksums."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -16,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from ordinal.common.columns import TextColumns, as_list
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.formats import Format
@@ -46,15 +48,19 @@ class DataSet(_Entry):
     checksum: Checksum | None = None
     allow_unpinned: bool = False
     """Accept the file without a checksum, and so trust whatever the source delivers."""
-    text: str
+    text: TextColumns
     label: str
     format: Format = Format()
     """The fields of the file's format that are not to be detected."""
     labels: list[StrictInt | StrictStr] = Field(min_length=2)
     """The values of the label column, from lowest to highest. YAML needs quotes for "no", "yes"."""
+    map: dict[StrictInt | StrictStr, StrictInt | StrictStr] | None = Field(None, min_length=1)
+    """Other spellings in the label column, each with the label that it means."""
+    bins: list[Annotated[float, Field(strict=True, allow_inf_nan=False)]] | None = None
+    """Edges, one more than labels, if the label column has numbers to be put into bins."""
     synthetic: bool = False
 
-    @field_validator("text", "label", mode="before")
+    @field_validator("label", mode="before")
     @classmethod
     def _may_be_numbers(cls, column: Any) -> Any:
         """The columns of a table without a header are named by number."""
@@ -69,6 +75,46 @@ class DataSet(_Entry):
                 raise ValueError(f"YAML reads a label as {label!r}: put it in quotes")
         return labels
 
+    @field_validator("map", mode="before")
+    @classmethod
+    def _maps_text_or_whole(cls, spellings: Any) -> Any:
+        cls._are_text_or_whole(
+            [*spellings, *spellings.values()] if isinstance(spellings, dict) else []
+        )
+        return spellings
+
+    @model_validator(mode="after")
+    def _map_is_unambiguous(self) -> Self:
+        labels = {label_key(label) for label in self.labels}
+        spellings: set[str] = set()
+        for spelling, label in (self.map or {}).items():
+            key = label_key(spelling)
+            if not key:
+                raise ValueError("map has an empty spelling")
+            if key in spellings:
+                raise ValueError(f"map has the spelling {quoted(key)} twice")
+            if key in labels and not self.bins:
+                raise ValueError(f"map: {quoted(key)} is one of labels already: remove it from map")
+            if label_key(label) not in labels:
+                raise ValueError(
+                    f"map: {quoted(spelling)} means {quoted(label)}, which is not one of labels"
+                )
+            spellings.add(key)
+        return self
+
+    @model_validator(mode="after")
+    def _bins_ascend(self) -> Self:
+        if self.bins is None:
+            return self
+        if len(self.bins) != len(self.labels) + 1:
+            raise ValueError(
+                f"bins has {len(self.bins)} edges: {len(self.labels)} labels need "
+                f"{len(self.labels) + 1}, from the lowest number to the highest"
+            )
+        if any(low >= high for low, high in pairwise(self.bins)):
+            raise ValueError("bins must ascend")
+        return self
+
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
         if not (self.checksum or self.allow_unpinned or self.sources == [BUILTIN]):
@@ -79,8 +125,8 @@ class DataSet(_Entry):
             raise ValueError(f"source {quoted(unnamed[0])} is a folder: name a file")
         if len({label_key(label) for label in self.labels}) < len(self.labels):
             raise ValueError("labels contains a class twice")
-        if self.text == self.label:
-            raise ValueError(f"{quoted(self.text)} can't be both the text and the label")
+        if self.label in as_list(self.text):
+            raise ValueError(f"{quoted(self.label)} can't be both the text and the label")
         return self
 
 
@@ -137,8 +183,17 @@ class Catalog(BaseModel):
 class _PlainNumbers(yaml.SafeLoader):
     """Reads 18_24, 010, 0x1F and 1:30 as text; in PyYAML they are the numbers 1824, 8, 31 and 90.
 
-    The labels of a file are numbers by the same rule, see `ordinal.common.labels`.
+    The labels of a file are numbers by the same rule, see `ordinal.common.labels`. A key that is
+    there twice is an error; in PyYAML the last one counts.
     """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (place, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                line = place.start_mark.line + 1
+                raise yaml.YAMLError(f"{quoted(key)} is there twice, the first time in line {line}")
+        return super().construct_mapping(node, deep)
 
 
 _PlainNumbers.yaml_implicit_resolvers = {

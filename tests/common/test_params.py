@@ -37,7 +37,7 @@ def test_a_learning_rate_that_yaml_reads_as_text_is_a_number(
     ("change", "message"),
     [
         ({"train__lrr": 1}, "train.lrr is not a parameter; did you mean lr?"),
-        ({"split__zzz": 1}, "split.zzz is not a parameter; known are method, seed,"),
+        ({"split__zzz": 1}, "split.zzz is not a parameter; known are method, column,"),
         ({"split__test": 0.3}, "split: train, validation and test add up to 1.1: make it 1"),
         ({"train__lr": "fast"}, "train.lr is 'fast': it must be a number"),
         ({"train__lr": None}, "train.lr is null: it must be a number"),
@@ -80,14 +80,14 @@ def test_a_file_that_is_missing_or_not_yaml_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("data: {name: demo}", "section split is missing: set its parameters (method, seed, "),
-        ("split:", "section split is empty: set its parameters (method, seed, train, "),
-        ("split: null", "section split is empty: set its parameters (method, seed, train, "),
-        ("split: 7", "section split is 7: set its parameters (method, seed, train, "),
-        ("split: [1, 2]", "section split is [1, 2]: set its parameters (method, seed, train, "),
+        ("data: {name: demo}", "section split is missing: set its parameters (method, column, "),
+        ("split:", "section split is empty: set its parameters (method, column, seed, "),
+        ("split: null", "section split is empty: set its parameters (method, column, seed, "),
+        ("split: 7", "section split is 7: set its parameters (method, column, seed, "),
+        ("split: [1, 2]", "section split is [1, 2]: set its parameters (method, column, seed, "),
         ("split: {}\ntrian: {}", "trian is not a section; did you mean train?"),
         ("split: {}\n1: {}", "1 is not a section; known are data, model, split"),
-        ("split: {1: 2}", "split.1 is not a parameter; known are method, seed"),
+        ("split: {1: 2}", "split.1 is not a parameter; known are method, column"),
     ],
 )
 def test_a_missing_or_malformed_section_is_reported(

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ordinal.common.errors import UserError
-from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.inference import infer_labels
+from ordinal.data.reviews import write_reviews
 from ordinal.data.tables import read_table
 
 ROWS = [("Lovely, quiet room", 5), ("NA", 1), ("Il y a «mieux»\nailleurs 🙂", 3)]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ordinal.common.errors import UserError
@@ -11,7 +13,6 @@ from ordinal.evaluation.predictions import (
     COLUMNS,
     predictions_table,
     probabilities_of,
-    probability_columns,
     refuse_other_rows,
 )
 
@@ -38,6 +39,21 @@ def test_a_written_table_is_read_with_its_probabilities(tmp_path: Path) -> None:
     assert probabilities_of(read).dtype == np.float64
 
 
+def test_kept_columns_come_first_and_keep_their_types(tmp_path: Path) -> None:
+    kept = pa.table({"p_id": pa.array([1, None, 3]), "when": pa.array(["a", None, ""])})
+    frame = kept.to_pandas(types_mapper=pd.ArrowDtype)
+    plain = table_of()
+    three = (np.arange(3), plain["label"].to_numpy(), plain["predicted"].to_numpy())
+    interval = (plain["low"].to_numpy(), plain["high"].to_numpy())
+    table = predictions_table(*three, interval, probabilities_of(plain), NAMES, frame)
+    table.to_parquet(tmp_path / "test.parquet", index=False)
+    read = pq.read_table(tmp_path / "test.parquet")
+    assert read.column_names == ["p_id", "when", *plain.columns]
+    assert read.select(["p_id", "when"]).equals(kept)
+    again = pd.read_parquet(tmp_path / "test.parquet")
+    np.testing.assert_allclose(probabilities_of(again), probabilities_of(plain))
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_other_columns_are_not_probabilities(place: int) -> None:
     table = table_of()
@@ -55,7 +71,3 @@ def test_only_equal_rows_labels_and_classes_can_be_compared() -> None:
     for names in (NAMES[:4], [*NAMES[:4], "3 stars"]):
         with pytest.raises(UserError, match=r"the runs predict different labels \(5 and [45]\)"):
             refuse_other_rows(table, table_of(names), "the runs")
-
-
-def test_each_label_has_its_own_column() -> None:
-    assert probability_columns(["low", "high"]) == ["p_low", "p_high"]

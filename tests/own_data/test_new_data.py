@@ -49,7 +49,9 @@ def test_yes_writes_an_entry_by_which_the_file_is_read(project: Path) -> None:
     command = (*COMMAND, *stated, "--name", "mine", "--yes")
     run = run_in(project, *command)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.endswith("Written. To train on it: dvc exp run -S data.name=mine\n")
+    assert run.stdout.endswith(
+        "Written. To train on it: dvc exp run -S data.name=mine -S 'data.keep=[id]'\n"
+    )
     set_params(project, {"data.name": "mine"})
     download = run_in(project, "python", "-m", "stages.download")
     assert download.returncode == 0, download.stderr

@@ -12,8 +12,8 @@ from ordinal.common.errors import UserError
 from ordinal.evaluation.predictions import refuse_other_rows
 from ordinal.experiments.queue import _refuse_changes
 from ordinal.own_data.catalog_entry import add_entry, refuse_name
-from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import inspect
+from ordinal.own_data.label_scale import find_scale
 from ordinal.own_data.proposal import propose
 from ordinal.sources.catalog import load_catalog
 from ordinal.tokenization.tokenizer import load_tokenizer
@@ -87,13 +87,13 @@ def own_file(rows: str) -> Path:
 def listed(rows: str) -> None:
     """A file of tickets, in the catalog as `tickets`."""
     facts = inspect(own_file(rows), "ticket", "urgency")
-    add_entry(CATALOG, "tickets", propose(facts, str(TICKETS), order_of(facts.classes)))
+    add_entry(CATALOG, "tickets", propose(facts, str(TICKETS), find_scale(facts.classes, None)))
     set_params(Path(), {"data.name": "tickets"})
 
 
 def the_order_is_unknown() -> None:
     facts = inspect(own_file("a,bronze\nb,gold\n"), "ticket", "urgency")
-    propose(facts, str(TICKETS), order_of(facts.classes))
+    propose(facts, str(TICKETS), find_scale(facts.classes, None))
 
 
 def a_text_has_no_label() -> None:

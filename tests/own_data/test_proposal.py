@@ -15,6 +15,7 @@ from ordinal.data.tables import read_table
 from ordinal.own_data.catalog_entry import add_entry
 from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import inspect
+from ordinal.own_data.label_scale import Scale, find_scale
 from ordinal.own_data.proposal import parse_labels, propose, warnings_about
 from ordinal.sources.catalog import load_catalog
 from tests.conftest import ROOT
@@ -74,7 +75,7 @@ def test_any_proposed_entry_loads_and_the_pipeline_reads_the_file_by_it(
     path = write(pd.DataFrame({"body, long": texts, "y": drawn}), folder / "t.csv")
     facts = inspect(path, "body, long", "y", labels=parse_labels(quoted(drawn)))
     order = order_of(facts.classes) or parse_labels(quoted(sorted(facts.classes)))
-    entry = propose(facts, str(path), order, origin="made: up # here", synthetic=True)
+    entry = propose(facts, str(path), Scale(order), origin="made: up # here", synthetic=True)
     catalog = folder / "catalog.yaml"
     catalog.write_bytes((ROOT / "data/catalog.yaml").read_bytes())
     add_entry(catalog, "mine", entry)
@@ -93,7 +94,7 @@ def test_a_scale_of_signs_is_proposed_in_its_order_and_read(tmp_path: Path) -> N
     signs = dict(zip(GRADES, ("++", "0", "-", "--"), strict=True))
     path = write(tickets().replace({"urgency": signs}), tmp_path / "t.csv")
     facts = inspect(path)
-    entry = propose(facts, str(path), order_of(facts.classes))
+    entry = propose(facts, str(path), find_scale(facts.classes, None))
     assert (facts.label, entry.labels) == ("urgency", ["--", "-", 0, "++"])
     catalog = tmp_path / "catalog.yaml"
     catalog.write_bytes((ROOT / "data/catalog.yaml").read_bytes())
@@ -135,11 +136,11 @@ def test_given_labels_go_before_a_guess(tmp_path: Path) -> None:
         ),
         ({}, "low,medium,high,critical,low", "name each label once"),
         ({}, "low,medium,,high,critical", "name each label once"),
-        ({"low": "Medium"}, None, "has 'Medium' and 'medium': use one spelling per label"),
+        ({"low": "4 stars", "high": "4/10"}, None, "'medium' next to '4 stars': say which label"),
         (
-            {"low": "1", "medium": "01.50", "high": "1.5", "critical": "2"},
+            {"low": "4/5", "medium": "5/5", "high": "3/5", "critical": "4/10"},
             None,
-            "'01.50' and '1.5'",
+            "'4/5' next to '4/10', which is on another scale: say which label it means with --map",
         ),
         (dict.fromkeys(GRADES, "high"), None, "has only the label high: 2 are needed"),
     ],
@@ -209,6 +210,6 @@ def test_the_licence_and_the_origin_are_asked_for(tmp_path: Path) -> None:
     facts = inspect(write(tickets(), tmp_path / "t.csv"))
     for stated in ({}, {"licence": "MIT"}, {"origin": "mine"}):
         [warning] = warnings_about(
-            facts, propose(facts, "t.csv", GRADES, **stated), order_given=True
+            facts, propose(facts, "t.csv", Scale(list(GRADES)), **stated), order_given=True
         )
         assert warning.startswith("The licence or the origin of the data is not stated.")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import Facts
+from ordinal.own_data.label_scale import find_scale
 from ordinal.own_data.proposal import parse_labels, propose
 from ordinal.sources.catalog import DataSet
 
@@ -28,5 +28,5 @@ def write(table: pd.DataFrame, path: Path) -> Path:
 
 
 def entry_of(facts: Facts, labels: str | None = None) -> DataSet:
-    order = parse_labels(labels) if labels else order_of(facts.classes)
-    return propose(facts, "data/own/tickets.csv", order, licence="CC0-1.0", origin="a test")
+    scale = find_scale(facts.classes, parse_labels(labels) if labels else None)
+    return propose(facts, "data/own/tickets.csv", scale, licence="CC0-1.0", origin="a test")

@@ -39,10 +39,12 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "data.name": ("tripadvisor", {"download"}),
     "data.text": ("review", {"download"}),
     "data.label": ("stars", {"download"}),
+    "data.keep": (["id"], {"download"}),
     "data.missing": ("drop", {"download"}),
     "model.name": ("distilbert", {"pretrained", "card"}),
     "model.revision": ("0" * 40, {"pretrained", "card"}),
     "split.method": ("hash", {"split", "card"}),
+    "split.column": ("customer", {"download", "split", "card"}),
     "split.seed": (2, {"split", "card"}),
     "split.train": (0.6, {"split", "card"}),
     "split.validation": (0.2, {"split", "card"}),
@@ -75,7 +77,11 @@ KEYS: dict[str, tuple[object, set[str]]] = {
 
 
 # Stages that read single keys of a section; a test below checks that they read no other.
-KEYS_READ = {("baseline", "train"): {"decode"}, ("evaluate", "train"): {"accelerator", "precision"}}
+KEYS_READ = {
+    ("download", "split"): {"column"},
+    ("baseline", "train"): {"decode"},
+    ("evaluate", "train"): {"accelerator", "precision"},
+}
 
 
 def declared(stage: str) -> dict[str, list[str]]:

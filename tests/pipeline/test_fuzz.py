@@ -23,11 +23,13 @@ from hypothesis import strategies as st
 from ordinal.common.errors import UserError
 from ordinal.common.params import SECTIONS
 from ordinal.data.detection import detect
-from ordinal.data.reviews import infer_labels, write_reviews
+from ordinal.data.inference import infer_labels
+from ordinal.data.reviews import write_reviews
 from ordinal.data.tables import read_table
 from ordinal.own_data.guess import order_of
 from ordinal.own_data.inspection import inspect
 from ordinal.own_data.proposal import propose
+from ordinal.prediction.inputs import rows_of_file
 from ordinal.sources.catalog import Catalog, load_catalog
 from tests.conftest import ROOT
 
@@ -144,6 +146,10 @@ def read(path: Path, content: bytes, columns: Sequence[str] = ("review", "stars"
         assert {row["label"] for row in written} == set(range(len(labels)))
         assert all(row["text"].strip() and "\0" not in row["text"] for row in written)
         json.dumps([facts, repairs, detect(path, path.name, None, columns).fields()])
+    with accepted_or_refused():  # as `ordinal predict` reads it, with all its columns
+        for chunk in rows_of_file(path, columns[:1]):
+            assert chunk.others is not None
+            assert len(chunk.texts) == len(chunk.others)
 
 
 def test_the_undamaged_tables_are_accepted(folder: Path) -> None:

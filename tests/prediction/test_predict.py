@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -25,7 +28,7 @@ from ordinal.distributions.decoding import decode, undecided
 from ordinal.model import device as devices
 from ordinal.model.inference import Network
 from ordinal.prediction import inputs
-from ordinal.prediction.inputs import ROWS_PER_CHUNK, TextSource, texts_of_lines
+from ordinal.prediction.inputs import ROWS_PER_CHUNK, Chunk, TextSource, texts_of_lines
 from ordinal.prediction.predictor import BF16_ERROR, Predictor
 from ordinal.prediction.streaming import predict_rows, table_writer
 from ordinal.tokenization.tokens import Tokens
@@ -82,6 +85,105 @@ def test_a_file_is_predicted_row_by_row(
     assert said[chances].to_numpy() == pytest.approx(evaluated[chances].to_numpy(), abs=1e-5)
 
 
+COLUMNS = pa.table(
+    {
+        "id": pa.array([7, None, 9]),
+        "label": pa.array(["=1+1", None, " x"]),
+        "label_in_file": pa.array([0.1234567890123456, 2.0, None]),
+        "when": pa.array([datetime(2021, 1, 2, 3, 4, 5, 6), None, None], pa.timestamp("us", "UTC")),
+        "review": pa.array(["a superb room", "awful bed", "good"]),
+        "p_1": pa.array([True, False, None]),
+    }
+)
+RENAMED = ["id", "label_in_file", "label_in_file_in_file", "when", "review", "p_1_in_file"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_the_columns_of_a_file_follow_the_prediction_unchanged(
+    finished_project: Path, ending: str
+) -> None:
+    pq.write_table(COLUMNS, finished_project / "reviews.parquet")
+    command = ("ordinal", "predict", "reviews.parquet", "--text", "review")
+    run = run_in(finished_project, *command, "--out", f"said.{ending}")
+    assert run.returncode == 0, run.stderr
+    path = finished_project / f"said.{ending}"
+    own = ["row", "label", "low", "high", "p_1", "p_2", "p_3", "p_4", "p_5"]
+    if ending == "parquet":
+        said = pq.read_table(path)
+        assert said.column_names == [*own, *RENAMED]
+        assert said.select(RENAMED).rename_columns(COLUMNS.column_names).equals(COLUMNS)
+    elif ending == "jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert list(rows[0]) == [*own, *RENAMED]
+        when = "2021-01-02T03:04:05.000006+00:00"
+        first = [7, "=1+1", 0.1234567890123456, when, "a superb room", True]
+        assert [rows[0][name] for name in RENAMED] == first
+        assert [rows[2][name] for name in RENAMED] == [9, " x", None, None, "good", None]
+    else:
+        header, first, second, _ = csv.reader(path.read_text().splitlines())
+        assert header == [*own, *RENAMED]
+        when = "2021-01-02 03:04:05.000006+00:00"
+        spelled = ["7", "'=1+1", "0.1234567890123456", when, "a superb room", "True"]
+        assert first[len(own) :] == spelled
+        assert second[len(own) :] == ["", "", "2.0", "", "awful bed", "False"]
+
+
+def test_columns_can_be_chosen(finished_project: Path) -> None:
+    (finished_project / "t.csv").write_text("id,review,stars,\n007,good room,4,\n8,awful,1,x\n")
+    command = ("ordinal", "predict", "t.csv", "--text", "review")
+    own = ["row", "label", "low", "high", "p_1", "p_2", "p_3", "p_4", "p_5"]
+    for options, expected in (
+        ((), ["id", "review", "stars"]),
+        (("--keep", "stars", "--keep", "id"), ["stars", "id"]),
+    ):
+        run = run_in(finished_project, *command, *options)
+        header, first, _ = csv.reader(run.stdout.splitlines())
+        assert header == [*own, *expected], run.stderr
+        assert first[header.index("id")] == "007"
+    run = run_in(finished_project, *command, "--keep", "day")
+    assert run.returncode == 1
+    assert run.stderr == "error: t.csv: no column 'day'; it has 'id', 'review', 'stars', ''\n"
+    (finished_project / "t.csv").write_text("id,review,id\n7,good room,4\n8,awful,1\n")
+    run = run_in(finished_project, *command)
+    assert "several columns are named 'id': rename one, or choose the columns to" in run.stderr
+    assert run_in(finished_project, *command, "--keep", "review").returncode == 0
+
+
+def test_several_text_columns_are_joined_as_in_training(finished_project: Path) -> None:
+    (finished_project / "t.csv").write_text(
+        "title,body\nsuperb,the room\n,awful bed\nplain, \n", encoding="utf-8"
+    )
+    joined = run_in(
+        finished_project, *("ordinal", "predict", "superb\nthe room", "awful bed", "plain")
+    )
+    command = ("ordinal", "predict", "t.csv", "--text", "title", "--text", "body")
+    run = run_in(finished_project, *command, "--keep", "title")
+    assert run.returncode == 0, run.stderr
+    said = [line.rsplit(",", 1)[0] for line in run.stdout.splitlines()]
+    assert said == joined.stdout.splitlines()
+    # A model that was trained on these columns needs no --text.
+    config = json.loads((finished_project / "models/ordinal/config.json").read_text())
+    config["ordinal"]["text"] = ["title", "body"]
+    (finished_project / "models/ordinal/config.json").write_text(json.dumps(config))
+    again = run_in(finished_project, "ordinal", "predict", "t.csv", "--keep", "title")
+    assert (again.returncode, again.stdout) == (0, run.stdout), again.stderr
+    one = run_in(finished_project, "ordinal", "predict", "t.csv", "--text", "body", "--keep-going")
+    assert len(one.stdout.splitlines()) == 4
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    rows = [{"title": "superb", "body": "the room"}, {"body": "awful bed"}, {"title": "plain"}]
+    assert predictor.predict(rows) == predictor.predict(["superb\nthe room", "awful bed", "plain"])
+    for row, message in (
+        ({"text": "a"}, "text 1 of 1 has the column 'text'; this model has 'title', 'body'"),
+        ({"title": None, "body": " "}, "text 1 of 1 is empty"),
+        ({}, "text 1 of 1 is empty"),
+    ):
+        with pytest.raises(UserError) as raised:
+            predictor.predict([row])
+        assert str(raised.value) == message
+    with pytest.raises(UserError, match="text 1 of 1 is a row of columns, but this model has one"):
+        replace(predictor, columns=()).predict([{"title": "a"}])
+
+
 def test_texts_come_as_arguments_or_as_lines(finished_project: Path) -> None:
     given = run_in(finished_project, "ordinal", "predict", *TEXTS)
     assert given.returncode == 0, given.stderr
@@ -131,6 +233,7 @@ def test_a_row_without_a_text_is_an_error_except_with_keep_going(finished_projec
     [
         (["--text", "review"], "--text names the column of one file"),
         (["gone.csv", "--text", "review"], "gone.csv is missing"),
+        (["good", "--keep", "id"], "--keep names columns of a file: add the name of that file"),
         (["data/own/small.csv"], "is a file: name the column of its texts with --text"),
         (
             ["data/own/small.csv", "--text", "review", "--out", "data/../data/own/small.csv"],
@@ -185,8 +288,8 @@ def test_the_name_of_a_file_or_folder_is_never_taken_for_a_text_or_the_reverse(
 
 @pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "../" * 2000, "no-such-file.txt", "/\n"])
 def test_a_text_that_is_no_file_is_a_text(text: str) -> None:
-    source = inputs.choose_texts([text], None, None, None)
-    assert list(source.chunks) == [[text]]
+    source = inputs.choose_texts([text], [], None, None)
+    assert list(source.chunks) == [([text], None)]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +323,7 @@ def test_no_more_is_read_than_is_being_predicted(finished_project: Path) -> None
             yield b"good room\n"
 
     predictor = ordinal.load(finished_project / "models/ordinal")
-    source = TextSource("stdin", texts_of_lines(endless()))
+    source = TextSource("stdin", map(Chunk, texts_of_lines(endless())))
     rows = predict_rows(predictor, source, keep_going=False)
     assert len(next(rows)) == read == ROWS_PER_CHUNK
 
@@ -242,10 +345,10 @@ def test_a_file_is_read_in_chunks_and_only_as_far_as_needed(
             yield piece
 
     monkeypatch.setattr(inputs, "read_table", watched)
-    chunks = inputs.texts_of_file(path, "review")
-    assert len(next(chunks)) == 3
+    chunks = inputs.rows_of_file(path, ["review"])
+    assert len(next(chunks).texts) == 3
     assert sum(read) <= 4
-    rest = [len(chunk) for chunk in chunks]
+    rest = [len(chunk.texts) for chunk in chunks]
     assert sum(rest) == 7
     assert max(*rest, *read) <= 4
 

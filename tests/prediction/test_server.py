@@ -268,6 +268,32 @@ def test_everything_the_page_loads_is_on_this_server(client: TestClient) -> None
         assert not re.search(r"innerHTML|insertAdjacentHTML|//\w+\.\w+", file.read_text("utf-8"))
 
 
+COLUMNS = ["title", "<b>body</b>"]
+ROWS = dataclasses.replace(token_counter(), columns=COLUMNS)
+
+
+def test_a_model_with_several_text_columns_takes_texts_and_rows() -> None:
+    with TestClient(create_app(ROWS), "http://127.0.0.1:8000") as client:
+        texts = [{"title": "good bed", COLUMNS[1]: "in a good room"}, {"title": "bed"}, "a bed"]
+        answer = client.post("/predict", json={"texts": texts})
+        assert answer.status_code == 200, answer.text
+        expected = ROWS.predict(["good bed\nin a good room", "bed", "a bed"])
+        assert answer.json()["predictions"] == [vars(prediction) for prediction in expected]
+        for row, detail in (
+            ({"text": "a"}, "text 1 of 1 has the column 'text'; this model has 'title', "),
+            ({"title": " ", COLUMNS[1]: None}, "text 1 of 1 is empty"),
+            ({"title": 5}, "text 1: Input should be a valid string"),
+            ({"title": "a" * (MAX_CHARACTERS + 1)}, "text 1: String should have at most"),
+            (5, "text 1: Input should be a valid string"),
+        ):
+            answer = client.post("/predict", json={"texts": [row]})
+            assert answer.status_code == 422
+            assert answer.json()["detail"].startswith(detail)
+        page = client.get("/").text
+        assert page.count("<textarea") == 2
+        assert 'name="&lt;b&gt;body&lt;/b&gt;"' in page
+
+
 def test_the_limits_are_declared(client: TestClient) -> None:
     texts = client.get("/openapi.json").json()["components"]["schemas"]["Texts"]
     declared = texts["properties"]["texts"]
@@ -287,6 +313,15 @@ API = schemathesis.openapi.from_asgi("/openapi.json", create_app(token_counter()
 @settings(max_examples=50)
 def test_the_api_does_what_its_description_says(case: Case) -> None:
     """Send valid and invalid requests: no 5xx, and no answer that is not described."""
+    case.call_and_validate()
+
+
+API_OF_ROWS = schemathesis.openapi.from_asgi("/openapi.json", create_app(ROWS, ["*"]))
+
+
+@API_OF_ROWS.parametrize()
+@settings(max_examples=50)
+def test_the_api_of_rows_does_what_its_description_says(case: Case) -> None:
     case.call_and_validate()
 
 

@@ -6,13 +6,14 @@ import pytest
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import Format
-from ordinal.prediction.inputs import texts_of_file, texts_of_lines
+from ordinal.prediction.inputs import rows_of_file, texts_of_lines
 
 TEXTS = ["good room", "bad, bed", 'the "best" one', "é 🙂"]
 
 
 def texts(path: Path, column: str = "review", fixed: Format | None = None) -> list[object]:
-    return [text for chunk in texts_of_file(path, column, fixed) for text in chunk]
+    chunks = rows_of_file(path, [column], fixed=fixed)
+    return [text for chunk in chunks for text in chunk.texts]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

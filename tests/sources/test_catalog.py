@@ -54,3 +54,47 @@ def test_a_malformed_catalog_is_reported(content: str, message: str, tmp_path: P
     with pytest.raises(UserError) as raised:
         load_catalog(path)
     assert str(raised.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("map: {}", "mine.map"),
+        ("map: {x: 3}", "map: 'x' means '3', which is not one of labels"),
+        ("map: {'': 1}", "map has an empty spelling"),
+        ("map: {' ': 1}", "map has an empty spelling"),
+        ("map: {'7': 1, '7.0': 2}", "map has the spelling '7' twice"),
+        ("map: {x: 1, x: 2}", "'x' is there twice"),
+        ("map: {'2.0': 1}", "map: '2' is one of labels already"),
+        ("map: {yes: 1}", "YAML reads a label as True: put it in quotes"),
+        ("map: {4.5: 1}", "YAML reads a label as 4.5: put it in quotes"),
+        ("map: [x]", "mine.map"),
+        ("bins: [0, 5]", "bins has 2 edges: 2 labels need 3"),
+        ("bins: [0, 5, 5]", "bins must ascend"),
+        ("bins: [0, 5, '9']", "mine.bins"),
+        ("bins: [0, 5, .inf]", "mine.bins"),
+        ("bins: [0, 5, .nan]", "mine.bins"),
+    ],
+)
+def test_a_wrong_map_or_wrong_bins_are_refused(entry: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(
+        "data:\n  mine:\n    sources: [r.csv]\n    allow_unpinned: true\n    text: a\n"
+        "    label: b\n    labels: [1, 2]\n    licence: MIT\n    origin: me\n"
+        f"    {entry}\nencoders: {{}}\n"
+    )
+    with pytest.raises(UserError) as raised:
+        load_catalog(path)
+    assert message in str(raised.value)
+
+
+def test_a_map_and_bins_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.yaml"
+    path.write_text(
+        "data:\n  mine:\n    sources: [r.csv]\n    allow_unpinned: true\n    text: a\n"
+        "    label: b\n    labels: [low, high]\n    licence: MIT\n    origin: me\n"
+        "    map: {4 stars: high, 1: low, 18_24: low}\n    bins: [0, 2.5, 5]\nencoders: {}\n"
+    )
+    entry = load_catalog(path).data["mine"]
+    assert entry.map == {"4 stars": "high", 1: "low", "18_24": "low"}
+    assert entry.bins == [0, 2.5, 5]

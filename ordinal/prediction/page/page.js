@@ -8,13 +8,20 @@ document.querySelector("form").addEventListener("submit", async (event) => {
   if (result.ariaBusy === "true") return;
   result.ariaBusy = "true";
   try {
-    result.replaceChildren(...elements(await predict(document.querySelector("#text").value)));
+    result.replaceChildren(...elements(await predict(text())));
   } catch (error) {
     result.replaceChildren(element("p", { className: "error" }, error.message));
   } finally {
     result.ariaBusy = "false";
   }
 });
+
+// Return the text, or the texts of several columns as an object.
+function text() {
+  const fields = [...document.querySelectorAll("textarea")];
+  if (fields.length === 1) return fields[0].value;
+  return Object.fromEntries(fields.map(({ name, value }) => [name, value]));
+}
 
 async function predict(text) {
   const response = await fetch("predict", {

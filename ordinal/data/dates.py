@@ -1,0 +1,93 @@
+"""Read dates and times in the usual spellings, to put rows in their order."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from ordinal.common.errors import UserError, quoted
+from ordinal.common.types import Floats
+
+DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(.+))?")
+NUMBER = re.compile(r"\d{4,}(\.\d+)?")
+FIRST = {"the day": (3, 1), "the month": (1, 3)}
+"""Groups of `DAY_AND_MONTH` with the month and the day, by what is first."""
+
+Place = Callable[[int], str]
+
+
+def times_of(values: Sequence[object], place: Place) -> Floats:
+    """Return a number for each value, greater for a later time.
+
+    A value is a date or time; or text in ISO 8601, or with the day and the month before the year;
+    or a number of four digits or more, such as a year or a Unix time. Times without a zone are in
+    UTC.
+
+    Args:
+        values: The values.
+        place: Returns the place of the value with a number, for error messages.
+
+    Raises:
+        UserError: a value is no such date, or it is not clear whether the day or the month is
+            first.
+    """
+    numbers = [_number(value) for value in values]
+    if all(number is not None for number in numbers):
+        return np.array(numbers, np.float64)
+    read = [_moment(value) for value in values]
+    if unread := [index for index, moment in enumerate(read) if moment is None]:
+        texts = [str(values[index]).strip() for index in unread]
+        for index, moment in zip(unread, _in_one_order(texts, unread, place), strict=True):
+            read[index] = moment
+    return np.array([moment.timestamp() for moment in read if moment], np.float64)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if NUMBER.fullmatch(value.strip()) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and value >= 1000 else None  # type: ignore[arg-type, operator]
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, date):  # a datetime is one, too
+        moment = value if isinstance(value, datetime) else datetime(*value.timetuple()[:3])
+    else:
+        try:
+            moment = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        except ValueError:
+            return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _in_one_order(texts: Sequence[str], numbers: Sequence[int], place: Place) -> list[datetime]:
+    """Return dates that have the day and the month before the year, all in the same order."""
+    readings = {first: [_read(text, *FIRST[first]) for text in texts] for first in FIRST}
+    complete = {first: moments for first, moments in readings.items() if None not in moments}
+    if len(complete) == len(FIRST) and len({tuple(moments) for moments in complete.values()}) > 1:
+        index = next(
+            index
+            for index, both in enumerate(zip(*complete.values(), strict=True))
+            if both[0] != both[1]
+        )
+        raise UserError(
+            f"{place(numbers[index])} is {quoted(texts[index])}, and it is not clear whether the "
+            "day or the month is first: write dates as YYYY-MM-DD"
+        )
+    if not complete:
+        fewest = min(readings.values(), key=lambda moments: moments.count(None))
+        index = fewest.index(None)
+        raise UserError(
+            f"{place(numbers[index])} is {quoted(texts[index])}, which is not a date: write dates "
+            "as YYYY-MM-DD, or choose another split.column"
+        )
+    return [moment for moment in next(iter(complete.values())) if moment]
+
+
+def _read(text: str, month: int, day: int) -> datetime | None:
+    found = DAY_AND_MONTH.fullmatch(text)
+    if not found:
+        return None
+    date_ = f"{found[4]}-{int(found[month]):02}-{int(found[day]):02}"
+    return _moment(f"{date_} {found[5]}" if found[5] else date_)
