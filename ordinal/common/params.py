@@ -72,7 +72,11 @@ class Data(Section):
     """The data set."""
 
     name: str
-    """An entry of data/catalog.yaml, or the path of a file."""
+    """An entry of data/catalog.yaml, a path, a URL of a file, or hub:OWNER/NAME."""
+    revision: str | None = None
+    """The commit of a data set of the hub, or sha256:… of the file of a URL."""
+    config: str | None = None
+    """The configuration of a data set of the hub, if it has several."""
     text: str | None = None
     """Text column, if `name` is a path."""
     label: str | None = None
