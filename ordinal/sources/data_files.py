@@ -143,12 +143,12 @@ def _download_object(scheme: str, url: str, path: Path) -> None:
             f"the package {library} is missing", f"install it with `pip install '.[{scheme}]'`"
         ) from None
     except Exception as error:  # noqa: BLE001, each library has errors of its own
-        raise _object_failure(scheme, error) from None
+        raise object_failure(scheme, error) from None
     if not complete:
         raise SourceError("connection lost", TRY_LATER, retry=True)
 
 
-def _object_failure(scheme: str, error: Exception) -> SourceError:
+def object_failure(scheme: str, error: Exception) -> SourceError:
     """Return the reason why an object of a bucket was not downloaded."""
     if isinstance(error, FileNotFoundError):
         return SourceError("no such bucket or file", "check the URL")

@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from ordinal.common.files import read_json
 from ordinal.sources.hub_data import parts_of
-from tests.conftest import ROOT, WORDS, run_in, set_params
+from tests.conftest import WORDS, run_in, set_params
 from tests.hub import COMMIT, LATER, DataSet
 from tests.loopback import Answer, Loopback
 from tests.sources.conftest import files_in, no_network, the_error
@@ -68,26 +68,6 @@ WRITERS: dict[str, Callable[[Rows], bytes]] = {
     "jsonl": as_json_lines,
     "parquet": as_parquet,
 }
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder in which the stages can run in this process."""
-    (tmp_path / "place/data").mkdir(parents=True)
-    for file in ("params.yaml", "data/catalog.yaml"):
-        shutil.copy(ROOT / file, tmp_path / "place" / file)
-    return tmp_path / "place"
-
-
-@pytest.fixture
-def online(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
-    """A server that is the hub for commands that run in this process."""
-    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    return server
 
 
 @pytest.fixture
