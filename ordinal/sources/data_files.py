@@ -1,6 +1,8 @@
 """Get the file of a data set: a local path, or an https, s3, gs or hf URL."""
 
+import logging
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +16,6 @@ from ordinal.sources.download import (
     download,
     network_failure,
     no_source,
-    retried,
     verify,
 )
 from ordinal.sources.hub import download_file
@@ -28,9 +29,12 @@ CREDENTIALS = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS, or FSSPEC_GS_TOKEN=anon if it is public",
 }
 """The environment variables with the credentials for each kind of bucket."""
-# The defaults retry for minutes without a network.
+ANSWER = 20  # seconds for the first answer; without a network gcsfs would retry for 4 minutes
+# Not fsspec's own choice for gs: gcsfs 2026.10 asks by gRPC, and waits 60 s for each answer.
+FILESYSTEMS = {"s3": ("s3fs", "S3FileSystem"), "gs": ("gcsfs.core", "GCSFileSystem")}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": 10, "retries": {"max_attempts": 0}}},
+    # The defaults retry for minutes without a network.
+    "s3": {"config_kwargs": {"connect_timeout": 10, "retries": {"max_attempts": 2}}},
     "gs": {},
 }
 
@@ -120,38 +124,42 @@ def _download(scheme: str, url: str, path: Path) -> None:
         repository, revision, file = found.groups()
         download_file(repository, revision or "main", file, path)
     elif scheme in OPTIONS:
-        retried(lambda: _download_object(scheme, url, path))
+        _download_object(scheme, url, path)
     else:
         raise SourceError(f"{scheme}:// is not supported", "use an https, s3, gs or hf URL")
 
 
 def _download_object(scheme: str, url: str, path: Path) -> None:
-    """Download an object of a bucket.
+    """Download an object of a bucket. The library tries again after failures that may pass.
 
     Raises:
         SourceError: it can't be downloaded, or the package for this kind of bucket is missing.
     """
-    from fsspec.core import url_to_fs
-
+    module, name = FILESYSTEMS[scheme]
     try:
-        bucket, key = url_to_fs(url, **OPTIONS[scheme])
-        bucket.get_file(key, str(path))
-        complete = path.is_file() and path.stat().st_size == bucket.size(key)
+        bucket = getattr(import_module(module), name)(**OPTIONS[scheme])
     except ImportError:
-        library = {"s3": "s3fs", "gs": "gcsfs"}[scheme]
+        package = module.partition(".")[0]
         raise SourceError(
-            f"the package {library} is missing", f"install it with `pip install '.[{scheme}]'`"
+            f"the package {package} is missing", f"install it with `pip install '.[{scheme}]'`"
         ) from None
+    logging.getLogger(module.partition(".")[0]).setLevel(logging.CRITICAL)  # prints tracebacks
+    try:
+        size = bucket.info(url, timeout=ANSWER)["size"]
+        bucket.get_file(url, str(path))
+        complete = path.is_file() and path.stat().st_size == size
     except Exception as error:  # noqa: BLE001, each library has errors of its own
         raise object_failure(scheme, error) from None
     if not complete:
-        raise SourceError("connection lost", TRY_LATER, retry=True)
+        raise SourceError("connection lost", TRY_LATER)
 
 
 def object_failure(scheme: str, error: Exception) -> SourceError:
     """Return the reason why an object of a bucket was not downloaded."""
     if isinstance(error, FileNotFoundError):
         return SourceError("no such bucket or file", "check the URL")
+    if isinstance(error, TimeoutError):
+        return SourceError(f"no answer within {ANSWER} seconds", "check the network")
     if isinstance(error, PermissionError) or "credentials" in type(error).__name__.lower():
         return SourceError("access denied", f"set {CREDENTIALS[scheme]}")
     return network_failure(error) or SourceError(one_line(error), "check the URL")

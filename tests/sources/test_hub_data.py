@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from ordinal.common.files import read_json
 from ordinal.sources.hub_data import parts_of
-from tests.conftest import WORDS, run_in, set_params
+from tests.conftest import WORDS, results_of, run_in, set_params, stages_run
 from tests.hub import COMMIT, LATER, DataSet
 from tests.loopback import Answer, Loopback
 from tests.sources.conftest import files_in, no_network, the_error
@@ -531,3 +531,34 @@ def test_the_columns_must_be_named(stays: DataSet, place: Path) -> None:
     choose(place, text=None)
     assert f"data.name is hub:{NAME}: name its columns with data.text" in error_of(place)
     assert stays.server.asked == []
+
+
+# The whole pipeline
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_and_a_second_run_gives_the_same_bytes(
+    stays: DataSet, small_project: Path, tmp_path: Path
+) -> None:
+    numbers = {part: [(text, stars - 1) for text, stars in rows(part)] for part in SIZES}
+    files = {
+        f"data/{part}-00000-of-00001.parquet": as_parquet(numbers[part], NAMES) for part in SIZES
+    }
+    stays.publish(files, COMMIT)
+    choose(small_project)
+    hub = {
+        "HF_ENDPOINT": stays.server.url,
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path / "hub"),
+    }
+    run = run_in(small_project, "dvc", "repro", **hub)
+    assert run.returncode == 0, run.stdout + run.stderr
+    model = read_json(small_project / "models/ordinal/config.json")
+    assert model["ordinal"]["labels"] == NAMES
+    card = (small_project / "models/ordinal/README.md").read_text()
+    assert f"{NAME}: data set {NAME} of the hub at commit {COMMIT}" in card
+    before = results_of(small_project)
+    run = run_in(small_project, "dvc", "repro", "--force", **hub)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(stages_run(run.stdout)) == 8
+    assert results_of(small_project) == before

@@ -248,6 +248,8 @@ def test_what_a_bucket_denies_is_named_by_cause() -> None:
     denied = object_failure("gs", PermissionError("AccessDenied"))
     assert str(denied) == "access denied"
     assert denied.advice.startswith("set GOOGLE_APPLICATION_CREDENTIALS, or FSSPEC_GS_TOKEN=anon")
+    late = object_failure("gs", TimeoutError())
+    assert (str(late), late.advice) == ("no answer within 20 seconds", "check the network")
     other = object_failure("s3", OSError("SlowDown\nReduce your request rate"))
     assert (str(other), other.advice) == ("SlowDown Reduce your request rate", "check the URL")
 
