@@ -2,12 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tests.loopback import Answer, Loopback
 
+Rows = Sequence[tuple[str, object]]
+"""Texts and labels."""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LATER = "fedcba9876543210fedcba9876543210fedcba98"
 STORED_APART = (".parquet", ".gz")
@@ -58,3 +63,19 @@ class DataSet:
         blob = b"blob %d\0" % len(content) + content
         listed["blobId"] = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
         return listed
+
+
+def as_parquet(given: Rows, class_names: Sequence[str] | None = None) -> bytes:
+    """Write Parquet; with names of classes in its metadata, as `push_to_hub` writes it."""
+    texts, labels = zip(*given, strict=True)
+    table = pa.table({"text": texts, "label": labels})
+    if class_names:
+        types = {
+            "text": {"dtype": "string", "_type": "Value"},
+            "label": {"names": list(class_names), "_type": "ClassLabel"},
+        }
+        about = {"info": {"features": types}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out)
+    return out.getvalue().to_pybytes()

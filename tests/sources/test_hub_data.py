@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
@@ -16,7 +15,7 @@ from huggingface_hub import constants
 from ordinal.common.files import read_json
 from ordinal.sources.hub_data import parts_of
 from tests.conftest import WORDS, results_of, run_in, set_params, stages_run
-from tests.hub import COMMIT, LATER, DataSet
+from tests.hub import COMMIT, LATER, DataSet, Rows, as_parquet
 from tests.loopback import Answer, Loopback
 from tests.sources.conftest import files_in, no_network, the_error
 
@@ -25,8 +24,6 @@ SPLIT = ("python", "-m", "stages.split")
 NAME = "someone/stays"
 NAMES = ["1 star", "2 star", "3 stars", "4 stars", "5 stars"]
 SIZES = {"train": 60, "validation": 15, "test": 25}
-
-Rows = Sequence[tuple[str, object]]
 
 
 def rows(part: str = "train") -> list[tuple[str, int]]:
@@ -45,22 +42,6 @@ def as_csv(given: Rows, separator: str = ",") -> bytes:
 def as_json_lines(given: Rows) -> bytes:
     lines = [json.dumps({"text": text, "label": label}) for text, label in given]
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def as_parquet(given: Rows, class_names: Sequence[str] | None = None) -> bytes:
-    """Write Parquet; with names of classes in its metadata, as `push_to_hub` writes it."""
-    texts, labels = zip(*given, strict=True)
-    table = pa.table({"text": texts, "label": labels})
-    if class_names:
-        types = {
-            "text": {"dtype": "string", "_type": "Value"},
-            "label": {"names": list(class_names), "_type": "ClassLabel"},
-        }
-        about = {"info": {"features": types}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
-    out = pa.BufferOutputStream()
-    pq.write_table(table, out)
-    return out.getvalue().to_pybytes()
 
 
 WRITERS: dict[str, Callable[[Rows], bytes]] = {
