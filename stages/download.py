@@ -104,6 +104,8 @@ def find_on_hub(params: Data, folder: Path) -> Found:
     labels = (
         labels_in_order(names, label, params.name) if names else labels_in(files, label, hub.format)
     )
+    if left_out := hub.facts["splits_left_out"]:
+        print(f"download: splits left out: {', '.join(left_out)}")
     origin = f"data set {hub.name} of the hub at commit {params.revision}"
     entry = new_entry(params.name, text, label, labels, origin, hub.licence, hub.format)
     return Found(entry, files, names, hub.facts)

@@ -107,22 +107,22 @@ def _fetch(repository: str, commit: str | None, config: str | None, folder: Path
             download_file(repository, commit, file, data / file, checksums[file])
     card = _front_matter(data / README)
     builder = _builder(data, config, folder / "cache")
+    fixed = _format(builder)
     splits = {str(split): list(files) for split, files in builder.config.data_files.items()}
     parts = parts_of(splits)
-    tables = []
-    for split, part in parts.items():
-        for path in map(Path, splits[split]):
-            file = path.relative_to(data.resolve()).as_posix()
-            if file not in checksums:
-                raise SourceError(f"it reads {path}, which is not a file of it", BY_HAND)
-            download_file(repository, commit, file, path, checksums[file])
-            tables.append(HubTable(file, path, part))
+    tables = [
+        HubTable(Path(path).relative_to(data.resolve()).as_posix(), Path(path), part)
+        for split, part in parts.items()
+        for path in splits[split]
+    ]
+    for table in tables:
+        download_file(repository, commit, table.name, table.path, checksums[table.name])
     return HubData(
         repository,
         tables,
-        _format(builder),
+        fixed,
         _class_names(builder, tables[0].path),
-        str(card.get("license") or "not stated"),
+        _licence(card),
         {
             "revision": commit,
             "config": builder.config.name,
@@ -268,6 +268,10 @@ def _front_matter(readme: Path) -> Mapping[str, Any]:
     if elsewhere:
         raise SourceError(f"its {README} names {quoted(elsewhere[0])}, outside of it", BY_HAND)
     return content
+
+
+def _licence(card: Mapping[str, Any]) -> str:
+    return ", ".join(_texts(card.get("license"))) or "not stated"
 
 
 def _texts(value: object) -> Iterator[str]:

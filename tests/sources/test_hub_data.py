@@ -229,6 +229,7 @@ configs:
     files = {"a.csv": as_csv(rows("train")), "b.csv": b"text\n", "c.csv": as_csv(rows("test"))}
     stays.publish({"README.md": readme, **files}, COMMIT)
     choose(place)
+    assert "download: splits left out: unsupervised\n" in run_in(place, *DOWNLOAD).stdout
     assert {row["part"] for row in downloaded(place)} == {"train", "test"}
     assert read_json(place / "data/raw/facts.json")["splits_left_out"] == ["unsupervised"]
     assert stays.path_of("b.csv") not in stays.server.asked

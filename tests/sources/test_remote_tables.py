@@ -196,6 +196,8 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
 def test_a_table_in_a_bucket_is_read(bucket: Bucket, place: Path, reviews: bytes) -> None:
     choose(place, bucket.put(reviews, "2026/all reviews.csv"), pin(reviews))
     assert facts_of(place)["rows"] == 120
+    run = run_in(place, "python", "-m", "stages.split")
+    assert run.returncode == 0, run.stderr
     before = files_in(place / "data/raw")
     facts_of(place)
     assert files_in(place / "data/raw") == before
