@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ordinal.common.errors import UserError, one_line
+from ordinal.common.errors import DISK_FULL, UserError, one_line
 from ordinal.common.files import sha256
 from ordinal.sources.catalog import DataSet
 from ordinal.sources.download import (
@@ -148,7 +148,9 @@ def _download_object(scheme: str, url: str, path: Path) -> None:
         size = bucket.info(url, timeout=ANSWER)["size"]
         bucket.get_file(url, str(path))
         complete = path.is_file() and path.stat().st_size == size
-    except Exception as error:  # noqa: BLE001, each library has errors of its own
+    except Exception as error:
+        if getattr(error, "errno", None) in DISK_FULL:
+            raise
         raise object_failure(scheme, error) from None
     if not complete:
         raise SourceError("connection lost", TRY_LATER)

@@ -1,5 +1,6 @@
 """Tables at URLs: https, S3 and Google Storage buckets, and files of the hub."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -8,10 +9,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from fsspec.registry import _registry
 
 from ordinal.common.files import read_json
 from ordinal.sources.data_files import object_failure, shown
@@ -256,12 +256,37 @@ def test_what_a_bucket_denies_is_named_by_cause() -> None:
     assert (str(other), other.advice) == ("SlowDown Reduce your request rate", "check the URL")
 
 
+def test_a_full_disk_is_not_taken_for_a_failure_of_the_bucket(
+    bucket: Bucket, place: Path, reviews: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs import S3FileSystem
+
+    async def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    choose(place, bucket.put(reviews), pin(reviews))
+    monkeypatch.setattr(S3FileSystem, "_get_file", full)
+    assert "the disk is full" in error_of(place)
+
+
+def test_half_an_object_is_refused(
+    bucket: Bucket, place: Path, reviews: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from s3fs import S3FileSystem
+
+    async def half(self: S3FileSystem, source: str, path: str, **_: object) -> None:
+        Path(path).write_bytes(reviews[:100])
+
+    add_entry(place, bucket.put(reviews), checksum=None, allow_unpinned=True)
+    monkeypatch.setattr(S3FileSystem, "_get_file", half)
+    assert "s3://stays/reviews.csv: connection lost): try again later" in error_of(place)
+
+
 @pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs")])
 def test_a_missing_package_is_named_with_its_extra(
     scheme: str, package: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(_registry, scheme, raising=False)
     choose(place, f"{scheme}://stays/reviews.csv", pin(b""))
     reason = f"the package {package} is missing): install it with `pip install '.[{scheme}]'`"
     assert reason in error_of(place)
