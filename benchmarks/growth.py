@@ -4,7 +4,9 @@ Runs the stages as DVC does, each in a process of its own, on growing numbers of
 with the tokenizer of the default encoder and a tiny network, so that the measured growth is that of
 this project's code. An exponent of 1 means growth in proportion to the rows, 0 no growth. It is
 fitted to the `FITTED` largest numbers of rows.
-`make bench`, or with other numbers of rows: `python -m benchmarks.growth 10000 100000 1000000`.
+The row `hub` is the download stage with a data set of the hub, from a server on this machine.
+`make bench`, or with other numbers of rows: `python -m benchmarks.growth 10000 100000 1000000`, or
+for some stages only: `python -m benchmarks.growth hub 100000 1000000`.
 """
 
 import os
@@ -19,14 +21,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from benchmarks import hub
 from benchmarks.child import in_child
 from benchmarks.reviews import write_csv
 from ordinal.common.files import read_json
 
 ROOT = Path(__file__).parent.parent
 ENCODER = Path("data/pretrained")
-STAGES = ("download", "pretrained", "split", "tokenize", "baseline", "train", "evaluate", "card")
 LEARNING = ("train", "evaluate", "card")  # only up to `MOST_LEARNED` rows: more take hours
+HUB = "hub"
+STAGES = ("download", HUB, "pretrained", "split", "tokenize", "baseline", *LEARNING)
 MOST_LEARNED = 100_000
 SIZES = (1_000, 3_000, 10_000)
 FITTED = 3
@@ -58,6 +62,15 @@ def new_project(folder: Path, rows: int, encoder: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
+def new_hub_project(folder: Path, rows: int, encoder: Path) -> None:
+    """Make a folder in which the download stage can run, with a data set of the hub to serve."""
+    (folder / "data").mkdir(parents=True)
+    shutil.copy(ROOT / "data/catalog.yaml", folder / "data")
+    hub.publish(folder / "served", rows, encoder / "tokenizer.json")
+    data = {"name": f"hub:{hub.NAME}", "revision": hub.COMMIT, "text": "text", "label": "label"}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"data": data}), encoding="utf-8")
+
+
 def save_tiny_encoder(encoder: Path, folder: Path) -> None:
     """Save an encoder with the tokenizer of another one and a tiny network."""
     from transformers import BertConfig, BertModel
@@ -77,13 +90,12 @@ def stage_environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def run_stage(folder: Path, stage: str) -> float:
+def run_stage(folder: Path, stage: str, **changes: str) -> float:
     """Return the seconds from the start of a stage's process to its end."""
     command = [sys.executable, "-m", f"stages.{stage}"]
     start = time.perf_counter()
-    run = subprocess.run(
-        command, cwd=folder, env=stage_environment(), capture_output=True, text=True
-    )
+    environment = stage_environment() | changes
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(f"{stage}: {run.stderr}")
     return time.perf_counter() - start
@@ -111,29 +123,45 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-def measure(sizes: Sequence[int], encoder: Path) -> Figures:
-    figures: dict[str, dict[int, tuple[float, float]]] = {stage: {} for stage in STAGES}
-    with tempfile.TemporaryDirectory() as temporary:
-        tiny = Path(temporary) / "encoder"
-        in_child(save_tiny_encoder, encoder, tiny)
-        for rows in sizes:
-            folder = Path(temporary) / "project"
-            in_child(new_project, folder, rows, tiny)
-            for stage in STAGES:
+def measure(sizes: Sequence[int], encoder: Path, stages: Sequence[str]) -> Figures:
+    figures: dict[str, dict[int, tuple[float, float]]] = {stage: {} for stage in stages}
+    for rows in sizes:
+        with tempfile.TemporaryDirectory() as temporary:
+            tiny = Path(temporary) / "encoder"
+            in_child(save_tiny_encoder, encoder, tiny)
+            for stage in stages:
                 if rows <= MOST_LEARNED or stage not in LEARNING:
-                    seconds, memory = in_child(run_stage, folder, stage)
+                    seconds, memory = measure_stage(Path(temporary), stage, rows, tiny)
                     figures[stage][rows] = seconds, memory
                     line = f"{rows:>9,} {stage:10} {seconds:7.1f} s {memory:6.0f} MB"
                     print(line, file=sys.stderr, flush=True)
-            shutil.rmtree(folder)
     return figures
 
 
-def main(sizes: Sequence[int] = SIZES, encoder: Path = ENCODER) -> None:
-    figures = measure(sizes, encoder)
+def measure_stage(temporary: Path, stage: str, rows: int, encoder: Path) -> tuple[float, float]:
+    """Return the seconds and the peak memory of a stage, after those before it have run."""
+    new, folder = (
+        (new_hub_project, temporary / "hub")
+        if stage == HUB
+        else (new_project, temporary / "project")
+    )
+    if not folder.exists():
+        in_child(new, folder, rows, encoder)
+    if stage != HUB:
+        return in_child(run_stage, folder, stage)
+    with hub.serving(folder / "served") as url:
+        return in_child(run_stage, folder, "download", HF_ENDPOINT=url, HF_HUB_OFFLINE="0")
+
+
+def main(sizes: Sequence[int] = SIZES, encoder: Path = ENCODER, stages: Sequence[str] = ()) -> None:
+    figures = measure(sizes, encoder, stages or STAGES)
     print(f"growth with the rows; exponents of the {FITTED} largest numbers of rows\n")
     print(table(figures))
 
 
 if __name__ == "__main__":
-    main([int(rows) for rows in sys.argv[1:]] or SIZES)
+    chosen = sys.argv[1:]
+    main(
+        [int(rows) for rows in chosen if rows.isdigit()] or SIZES,
+        stages=[stage for stage in chosen if not stage.isdigit()],
+    )

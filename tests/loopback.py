@@ -21,6 +21,8 @@ class Answer:
     """True if the server then keeps the connection open until the client gives up."""
     drips: bool = False
     """True if the body is sent byte by byte, 50 per second."""
+    token: str | None = None
+    """Without this token the answer is 401."""
 
 
 class Loopback(ThreadingHTTPServer):
@@ -81,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_head(self) -> Answer:
         self.server.headers[self.path] = self.headers
         answer = self.server.next_answer(self.path)
+        if answer.token and self.headers["Authorization"] != f"Bearer {answer.token}":
+            answer = Answer(401)
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
             self.send_header(name, value)

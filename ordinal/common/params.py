@@ -73,9 +73,13 @@ class Data(Section):
     """The data set."""
 
     name: str
-    """An entry of data/catalog.yaml, or the path of a file or of a folder with its parts."""
+    """An entry of data/catalog.yaml, a file, a folder with its parts, a URL, or hub:OWNER/NAME."""
+    revision: str | None = None
+    """The commit of a data set of the hub, or sha256:… of the file of a URL."""
+    config: str | None = None
+    """The configuration of a data set of the hub, if it has several."""
     text: TextColumns | None = None
-    """Text column, or several that are joined in this order, if `name` is a path."""
+    """Text column, or several that are joined in this order, unless `name` is an entry."""
     label: str | None = None
     """Label column, if `name` is a path."""
     keep: ColumnNames = []

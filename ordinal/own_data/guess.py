@@ -28,6 +28,7 @@ SCALES = (
     ("very poor", "poor", "fair", "good", "very good", "excellent"),
     ("very bad", "bad", "average", "good", "very good", "excellent"),
     ("very negative", "negative", "neutral", "positive", "very positive"),
+    ("neg", "neutral", "pos"),
     ("very dissatisfied", "dissatisfied", "neutral", "satisfied", "very satisfied"),
     ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
     ("never", "rarely", "sometimes", "often", "always"),

@@ -44,7 +44,7 @@ class DataSet(_Entry):
     """Reviews with ordered labels."""
 
     sources: list[str] = Field(min_length=1)
-    """Tried in order: an https URL, the path of a file, or `builtin`."""
+    """Tried in order: an https, s3, gs or hf URL, the path of a file, or `builtin`."""
     checksum: Checksum | None = None
     allow_unpinned: bool = False
     """Accept the file without a checksum, and so trust whatever the source delivers."""

@@ -5,8 +5,9 @@ import http.client
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,7 +18,8 @@ from tqdm import tqdm
 from ordinal.common.errors import UserError, one_line
 from ordinal.common.files import BLOCK, git_blob_id, is_html, sha256
 from ordinal.common.paths import CATALOG
-from ordinal.sources.catalog import DataSet
+
+T = TypeVar("T")
 
 TRIES = 3
 FIRST_PAUSE = 1.0  # seconds; doubled after each try
@@ -25,6 +27,7 @@ TIMEOUT = (10, 60)  # seconds to connect, and between two packets
 SLOWEST = 1000  # bytes per second, on average over more than the second of `TIMEOUT`
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TRY_LATER = "try again later"
+NEW_CHECKSUM = f"put the new checksum in {CATALOG} if the file was changed on purpose"
 
 
 class SourceError(Exception):
@@ -48,39 +51,6 @@ def no_source(what: str, failures: list[SourceError], alternative: str) -> UserE
     return UserError(f"{what} was not downloaded ({reasons}): {advice}, or {alternative}")
 
 
-def fetch_data(name: str, entry: DataSet, folder: Path) -> Path:
-    """Get the file of a data set from the first source that delivers it.
-
-    Returns:
-        The path of the local file, or of the download, which is in `folder`.
-
-    Raises:
-        UserError: no source delivers the file with the checksum of the catalog.
-    """
-    failures = []
-    for source in entry.sources:
-        try:
-            return _fetch(source, entry.checksum, folder)
-        except SourceError as failure:
-            failures.append(failure.at(source))
-    alternative = "set data.name to demo, which is built in, and run `make repro`"
-    raise no_source(f"data set '{name}'", failures, alternative)
-
-
-def _fetch(source: str, checksum: str | None, folder: Path) -> Path:
-    if source.startswith(("http://", "https://")):
-        path = folder / Path(urlsplit(source).path).name  # without a query such as ?download=1
-        download(source, path)
-    else:
-        path = Path(source)
-        if not path.is_file():
-            reason = "a folder, not a file" if path.is_dir() else "no such file"
-            raise SourceError(reason, f"put the file at {path}")
-    if checksum:
-        verify(path, checksum)
-    return path
-
-
 def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> None:
     """Stream `url` into `path`, over https only (or http on loopback), redirects included.
 
@@ -89,21 +59,36 @@ def download(url: str, path: Path, headers: Mapping[str, str] | None = None) -> 
     Raises:
         SourceError: the last failure.
     """
+
+    def attempt() -> None:
+        try:
+            _stream(session, url, path, headers)
+        # ValueError: a redirect to an invalid address.
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise _failure(error) from None
+
     with _Session() as session:
-        for attempt in range(TRIES):
-            if attempt:
-                time.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
-            try:
-                return _stream(session, url, path, headers)
-            except SourceError as error:
-                failure = error
-            # ValueError: a redirect to an invalid address.
-            except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-                failure = _failure(error)
+        try:
+            retried(attempt)
+        except SourceError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def retried(attempt: Callable[[], T]) -> T:
+    """Return the result of an attempt, of which there are at most `TRIES`.
+
+    Raises:
+        SourceError: the last failure, or the first one that would be the same in a second.
+    """
+    for pause in (FIRST_PAUSE * 2**number for number in range(TRIES - 1)):
+        try:
+            return attempt()
+        except SourceError as failure:
             if not failure.retry:
-                break
-    path.unlink(missing_ok=True)
-    raise failure
+                raise
+        time.sleep(pause)
+    return attempt()
 
 
 class _Session(requests.Session):
@@ -208,7 +193,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def verify(path: Path, checksum: str) -> None:
+def verify(path: Path, checksum: str, advice: str = NEW_CHECKSUM) -> None:
     """Compare a file with `sha256:…` or `git-blob:…`.
 
     Raises:
@@ -219,5 +204,5 @@ def verify(path: Path, checksum: str) -> None:
     if actual != expected:
         raise SourceError(
             f"checksum mismatch: {kind} is {actual[:12]}…, expected {expected[:12]}…",
-            f"put the new checksum in {CATALOG} if the file was changed on purpose",
+            advice,
         )

@@ -48,8 +48,10 @@ def test_growth_is_measured(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # A new process for each call would take seconds; the first test covers it.
-    monkeypatch.setattr(growth, "in_child", lambda function, *given: (function(*given), 100.0))
-    monkeypatch.setattr(growth, "STAGES", ("download", "split"))
+    monkeypatch.setattr(
+        growth, "in_child", lambda function, *given, **named: (function(*given, **named), 100.0)
+    )
+    monkeypatch.setattr(growth, "STAGES", ("download", growth.HUB, "split"))
     growth.main([50, 100], tiny_encoder)
     printed = capsys.readouterr().out
     for stage in growth.STAGES:

@@ -37,6 +37,8 @@ LIGHT_STAGES = {
 # For each key of params.yaml another value, and the stages that read it.
 KEYS: dict[str, tuple[object, set[str]]] = {
     "data.name": ("tripadvisor", {"download"}),
+    "data.revision": ("c" * 40, {"download"}),
+    "data.config": ("reviews", {"download"}),
     "data.text": ("review", {"download"}),
     "data.label": ("stars", {"download"}),
     "data.keep": (["id"], {"download"}),

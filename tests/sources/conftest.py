@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import constants
 
 from ordinal.common.files import git_blob_id, read_json, sha256
 from ordinal.sources import download as downloads
 from ordinal.sources.catalog import ENCODER_FILES
-from tests.conftest import run_in, write_reviews_csv
+from tests.conftest import ROOT, run_in, write_reviews_csv
 from tests.loopback import Answer, Loopback, serving
 
 CODE_HOST = "https://raw.githubusercontent.com"
@@ -27,6 +28,26 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
         monkeypatch.setenv(name, "127.0.0.1,localhost")
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder in which the stages can run in this process."""
+    (tmp_path / "place/data").mkdir(parents=True)
+    for file in ("params.yaml", "data/catalog.yaml"):
+        shutil.copy(ROOT / file, tmp_path / "place" / file)
+    return tmp_path / "place"
+
+
+@pytest.fixture
+def online(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """A server that is the hub for commands that run in this process."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return server
 
 
 @pytest.fixture

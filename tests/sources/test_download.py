@@ -11,7 +11,8 @@ from ordinal.common.errors import UserError
 from ordinal.common.files import BLOCK, git_blob_id, sha256
 from ordinal.sources import download as downloads
 from ordinal.sources.catalog import DataSet
-from ordinal.sources.download import SourceError, download, fetch_data
+from ordinal.sources.data_files import fetch_data
+from ordinal.sources.download import SourceError, download
 from tests.conftest import run_in
 from tests.loopback import Answer, Loopback
 from tests.sources.conftest import files_in
