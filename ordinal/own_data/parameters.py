@@ -72,14 +72,19 @@ def parts_next_to(facts: Facts) -> dict[str, Path]:
 def command(chosen: Mapping[str, Any]) -> str:
     """Return the command that sets parameters and runs the pipeline.
 
-    It also sets what another data set has left in params.yaml.
+    It also resets what another data set has left in params.yaml, except text and label columns that
+    do no harm: an entry of the catalog has its own.
     """
     current = read_yaml(PARAMS) if PARAMS.exists() else {}
     settings = []
     for key, default in DEFAULTS.items():
         section, name = key.split(".")
+        old = current.get(section, {}).get(name, default)
         value = chosen.get(key, default)
-        if key == "data.name" or value != current.get(section, {}).get(name, default):
+        is_harmless = key in ("data.text", "data.label") and not value
+        if is_harmless and set(as_list(old or [])).isdisjoint(chosen.get("data.keep", [])):
+            continue
+        if key == "data.name" or value != old:
             settings += ["-S", f"{key}={_hydra(value)}"]
     return shlex.join(["dvc", "exp", "run", *settings])
 

@@ -28,16 +28,22 @@ TICKETS = Path("data/own/tickets.csv")
 @pytest.mark.slow
 def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) -> None:
     shown = {}
-    for command in console_commands(PAGE):
+    commands = console_commands(PAGE)
+    export = next(place for place, command in enumerate(commands) if "export.csv" in command)
+    for command in commands[:export]:
         shown[command] = run_as_shown(small_project, command)
         if command == "ordinal compare HEAD":
             trained = (small_project / "params.yaml").read_text()
     text = (ROOT / PAGE).read_text(encoding="utf-8")
 
     written, *proposed = [output for command, output in shown.items() if "new-data" in command]
-    assert f"```\n{written}```\n" in text
+    [start, end] = re.findall(
+        r"^```\n(data/own/tickets.csv: .*?|For data/catalog.yaml:.*?)^```\n", text, re.S | re.M
+    )
+    assert written.startswith(start)
+    assert written.endswith(end)
     formats = [re.search(r"^  (format: .*)$", output, re.M)[1] for output in proposed]
-    assert [f"`{line}`" in text for line in formats] == [True, True]
+    assert [f"`{line}`" in text for line in formats] == [True]
     [first] = [output for command, output in shown.items() if "data.name" in command]
     assert len(stages_run(first)) == 8
     assert "up to date" in shown["dvc repro"]
@@ -74,6 +80,19 @@ def test_every_command_runs_and_shows_what_the_page_says(small_project: Path) ->
     assert "up to date" in run_as_shown(clone, "dvc repro")
     weights = "models/ordinal/model.safetensors"
     assert (clone / weights).read_bytes() == (small_project / weights).read_bytes()
+
+    make, propose, train, predict = commands[export:]
+    run_as_shown(small_project, make)
+    assert run_as_shown(small_project, propose).endswith(f"To train on it: {train}\n")
+    assert len(stages_run(run_as_shown(small_project, train))) == 7
+    facts = read("data/raw/facts.json")
+    assert (facts["rows"], facts["labels"]) == (950, ["1", "2", "3", "4"])
+    assert facts["repairs"].keys() == {"labels read from N/4", "labels read from N stars"}
+    assert facts["dropped"]["rows without a label"] == 50
+    run_as_shown(small_project, predict)
+    ratings = pd.read_csv(small_project.parent / "ratings.csv")
+    assert set(ratings["label"]) <= {1, 2, 3, 4}
+    assert {"customer", "stars"} <= set(ratings)
 
 
 # Error messages

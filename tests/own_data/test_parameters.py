@@ -92,9 +92,10 @@ def test_what_another_data_set_left_is_reset(
     params["split"] |= {"method": "group", "column": "customer"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     assert command({"data.name": "t"}) == (
-        "dvc exp run -S data.name=t -S data.text=null -S data.label=null -S 'data.keep=[]' "
-        "-S data.missing=refuse -S split.method=shuffle -S split.column=null"
+        "dvc exp run -S data.name=t -S 'data.keep=[]' -S data.missing=refuse "
+        "-S split.method=shuffle -S split.column=null"
     )
+    assert "-S data.text=null" in command({"data.name": "t", "data.keep": ["review"]})
     same = {"data.name": "t", "data.keep": ["id"], "data.text": "review", "data.label": "stars"}
     same |= {"data.missing": "drop", "split.method": "group", "split.column": "customer"}
     assert command(same) == "dvc exp run -S data.name=t"

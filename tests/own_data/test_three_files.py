@@ -63,6 +63,7 @@ def read(project: Path, file: str) -> dict[str, Any]:
 
 def train(project: Path, arguments: list[str]) -> str:
     """Run new-data and the command that it prints, and return the output of new-data."""
+    set_params(project, {"train.epochs": 1})
     file, *options = arguments
     run = run_in(project, "ordinal", "new-data", f"data/own/{file}", *options, "--yes")
     assert run.returncode == 0, run.stderr
@@ -78,16 +79,16 @@ def predict(project: Path, file: str, *options: str) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_files_of_three_shapes_go_from_the_file_to_predictions(small_project: Path) -> None:
-    set_params(small_project, {"train.epochs": 1})
-    folder = small_project / "data/own"
-
-    train(small_project, clean(folder))
+def test_a_clean_file_goes_to_predictions(small_project: Path) -> None:
+    train(small_project, clean(small_project / "data/own"))
     facts = read(small_project, "data/raw/facts.json")
     assert (facts["name"], facts["rows"], facts["labels"]) == ("clean", 150, STARS)
     assert len(predict(small_project, "clean.csv", "--text", "review")) == 150
 
-    printed = train(small_project, messy(folder))
+
+@pytest.mark.slow
+def test_a_messy_export_goes_to_predictions(small_project: Path) -> None:
+    printed = train(small_project, messy(small_project / "data/own"))
     assert printed.endswith(
         "dvc exp run -S data.name=export-2024 -S 'data.keep=[Datum]' -S data.missing=drop "
         "-S split.method=group -S split.column=Kunde\n"
@@ -106,7 +107,10 @@ def test_files_of_three_shapes_go_from_the_file_to_predictions(small_project: Pa
     assert len(rows) == 160
     assert {"Kunde", "Datum", "Bewertung"} <= set(rows)
 
-    printed = train(small_project, split(folder))
+
+@pytest.mark.slow
+def test_files_of_parts_go_to_predictions(small_project: Path) -> None:
+    printed = train(small_project, split(small_project / "data/own"))
     assert "train.jsonl, valid.jsonl, test.jsonl are the parts of one data set" in printed
     facts = read(small_project, "data/raw/facts.json")
     assert facts["rows_per_part"] == {"train": 120, "validation": 20, "test": 40}
