@@ -52,7 +52,7 @@ def model_card(
         parameters=parameters,
         encoder=encoder,
         weights=weights,
-        usage=usage(train["loss"], train["decode"]),
+        usage=usage(train["loss"], train["decode"], parameters["tokenize"]["truncation"]),
         results=results_rows(details),
         metric_names=METRIC_NAMES,
         baseline_names=baseline_names(details),

@@ -7,10 +7,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ordinal.common.params import Train
-from ordinal.common.types import Decoding, LossName
+from ordinal.common.types import Decoding, LossName, Truncation
 
 
-def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) -> str:
+def readme(
+    facts: dict[str, Any],
+    encoder: str,
+    train_rows: int,
+    recipe: Train,
+    truncation: Truncation = "head",
+) -> str:
     """Return the README as Markdown, with metadata for the model hub.
 
     Args:
@@ -18,6 +24,7 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
         encoder: type of the pretrained encoder, such as "bert".
         train_rows: number of training rows.
         recipe: parameters of the training.
+        truncation: tokens that are kept of a text that is too long.
     """
     template = markdown_templates("ordinal.model").get_template("readme.md")
     return template.render(
@@ -25,16 +32,16 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
         encoder=encoder,
         train_rows=train_rows,
         recipe=recipe,
-        usage=usage(recipe.loss, recipe.decode),
+        usage=usage(recipe.loss, recipe.decode, truncation),
     )
 
 
-def usage(loss: LossName, decode: Decoding) -> str:
-    """Return the section on how to use a model with this loss and decoding rule."""
+def usage(loss: LossName, decode: Decoding, truncation: Truncation = "head") -> str:
+    """Return the section on how to use a model with this loss, decoding rule and truncation."""
     return (
         markdown_templates("ordinal.model")
         .get_template("usage.md")
-        .render(loss=loss, decode=decode)
+        .render(loss=loss, decode=decode, truncation=truncation)
     )
 
 

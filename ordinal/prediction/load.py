@@ -8,7 +8,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.paths import MODEL
 from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
-from ordinal.tokenization.tokenizer import read_literally
+from ordinal.tokenization.tokenizer import load_truncation, read_literally
 
 
 def load(
@@ -56,4 +56,5 @@ def load(
         load_calibration(path),
         coverage,
         torch_network(classifier, accelerator, "32-true") if precision == "bf16-mixed" else None,
+        load_truncation(path),
     )

@@ -20,7 +20,7 @@ from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration
 from ordinal.model.inference import Network
 from ordinal.prediction.predictor import Predictor
-from ordinal.tokenization.tokenizer import read_literally
+from ordinal.tokenization.tokenizer import load_truncation, read_literally
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,6 +64,7 @@ def export_onnx(folder: Path, path: Path) -> None:
     facts = model.config.ordinal | {
         "pad_id": model.config.pad_token_id,
         "scores": calibration.scores,
+        "truncation": load_truncation(folder),
         "tokenizer": (folder / "tokenizer.json").read_text(encoding="utf-8"),
     }
     onnx.helper.set_model_props(exported, {FACTS: json.dumps(facts)})
@@ -158,6 +159,7 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         facts["decode"],
         calibration,
         coverage,
+        truncation=facts.get("truncation", "head"),  # missing in files of earlier versions
     )
 
 
