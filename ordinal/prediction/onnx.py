@@ -64,8 +64,9 @@ def export_onnx(folder: Path, path: Path) -> None:
     longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
     with tempfile.TemporaryDirectory() as draft:
         file = Path(draft) / path.name
-        _export(model, calibration.temperature, longest, file)
+        _export(model, longest, file)
         exported = onnx.load(file)
+    _set_temperature(exported, calibration.temperature)
     facts = model.config.ordinal | {
         "pad_id": model.config.pad_token_id,
         "scores": calibration.scores,
@@ -79,7 +80,7 @@ def export_onnx(folder: Path, path: Path) -> None:
         shutil.copyfile(folder / "tokenizer.json", file)
 
 
-def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Path) -> None:
+def _export(model: "PreTrainedModel", longest: int, file: Path) -> None:
     """Write the network of `export_onnx`, with attention computed as `model` does, or plainly."""
     import torch
 
@@ -91,7 +92,7 @@ def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Pa
         try:
             with _quiet():
                 torch.onnx.export(
-                    _calibrated(model, temperature),
+                    _calibrated(model),
                     (ids, torch.ones_like(ids)),
                     file,
                     dynamo=True,
@@ -199,8 +200,11 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
     )
 
 
-def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
-    """Return the network with `apply_temperature` as its last step, as one module."""
+def _calibrated(model: "PreTrainedModel") -> "nn.Module":
+    """Return the network with `apply_temperature` as its last step, as one module.
+
+    `_set_temperature` sets the temperature in the exported graph.
+    """
     import torch
     from torch import nn
 
@@ -214,7 +218,8 @@ def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
         def __init__(self) -> None:
             super().__init__()
             self.model = model
-            self.register_buffer(TEMPERATURE, torch.tensor(temperature))
+            # Until it is set. The exporter drops a division by 1, and merges equal tensors.
+            self.register_buffer(TEMPERATURE, torch.tensor(1.2345678))
 
         def forward(self, input_ids: "Tensor", attention_mask: "Tensor") -> "Tensor":
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
