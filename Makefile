@@ -64,6 +64,7 @@ bench: $(READY) ## measure the speed on a CPU (requires a `make repro` first)
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.training
 	@$(BIN)/python -m benchmarks.prediction
+	@$(BIN)/python -m benchmarks.int8
 	@$(BIN)/python -m benchmarks.tokenization
 	@$(BIN)/python -m benchmarks.growth
 

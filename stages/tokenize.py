@@ -9,18 +9,20 @@ from ordinal.tokenization.tokens import tokenize
 
 
 def main() -> None:
-    max_length = Tokenize.load().max_length
-    tokenizer = load_tokenizer(PRETRAINED, max_length)
+    params = Tokenize.load()
+    tokenizer = load_tokenizer(PRETRAINED, params.max_length)
     with atomic_folder(TOKENIZED) as out:
         counts = {
-            part: tokenize(SPLIT / f"{part}.parquet", tokenizer, out / f"{part}.arrow")
+            part: tokenize(
+                SPLIT / f"{part}.parquet", tokenizer, out / f"{part}.arrow", params.truncation
+            )
             for part in PARTS
         }
-        save_tokenizer(PRETRAINED, max_length, out)
+        save_tokenizer(PRETRAINED, params.max_length, out, params.truncation)
     write_json(TOKEN_COUNTS, counts)
     for part, of_part in counts.items():
         cut = f"{of_part['cut']} of {of_part['rows']} reviews truncated"
-        print(f"tokenize: {part}: {cut} at {max_length} tokens")
+        print(f"tokenize: {part}: {cut} at {params.max_length} tokens")
 
 
 if __name__ == "__main__":

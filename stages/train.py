@@ -14,6 +14,7 @@ from ordinal.distributions.calibration import calibrate
 from ordinal.model.classifier import new_classifier, save_classifier, torch_network
 from ordinal.model.inference import predict_probabilities
 from ordinal.model.readme import readme
+from ordinal.tokenization.tokenizer import load_truncation
 from ordinal.tokenization.tokens import Tokens
 from ordinal.training.checkpoints import computed_by, run_key
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
@@ -55,7 +56,9 @@ def main() -> None:
 
     write_json(LOG, computed_by())
     with atomic_folder(MODEL) as folder:
-        text = readme(facts, model.config.model_type, len(train), recipe)
+        text = readme(
+            facts, model.config.model_type, len(train), recipe, load_truncation(TOKENIZED)
+        )
         save_classifier(model, calibration, TOKENIZED, text, folder)
     for name, points in (("epochs", history.epochs), ("steps", history.steps)):
         with atomic_file(PLOTS / f"{name}.csv") as path:

@@ -52,7 +52,12 @@ def model_card(
         parameters=parameters,
         encoder=encoder,
         weights=weights,
-        usage=usage(train["loss"], train["decode"], facts.get("text", ())),
+        usage=usage(
+            train["loss"],
+            train["decode"],
+            facts.get("text", ()),
+            parameters["tokenize"]["truncation"],
+        ),
         results=results_rows(details),
         metric_names=METRIC_NAMES,
         baseline_names=baseline_names(details),

@@ -12,6 +12,7 @@ from ordinal.common.paths import TOKENIZED
 app = typer.Typer(no_args_is_help=True, help="Export the model to another format.")
 
 TEST_TOKENS = TOKENIZED / "test.arrow"
+VALIDATION_TOKENS = TOKENIZED / "validation.arrow"
 
 
 @app.callback()
@@ -26,7 +27,12 @@ def onnx(
         Path, typer.Option(help="File to write; tokenizer.json is written next to it.")
     ] = Path("models/onnx/ordinal.onnx"),
     int8: Annotated[
-        bool, typer.Option("--int8", help="Also write a file that multiplies matrices in 8 bits.")
+        bool,
+        typer.Option(
+            "--int8",
+            help="Also write a file that multiplies matrices in 8 bits. It is calibrated on the "
+            f"validation rows in {VALIDATION_TOKENS}.",
+        ),
     ] = False,
 ) -> None:
     """Write an ONNX file that computes calibrated probabilities from token ids.
@@ -44,10 +50,36 @@ def onnx(
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file in it")
         forms = {"the model": path, out.name: out}
+        if int8:
+            _check_validation_rows(path)
         export_onnx(path, out)
         if int8:
             small = out.with_suffix(".int8.onnx")
-            quantize_onnx(out, small)
+            quantize_onnx(out, small, Tokens.load(VALIDATION_TOKENS))
             forms[small.name] = small
         if model == TRAINED and TEST_TOKENS.is_file():  # other models have other test rows
             print_table(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
+
+
+def _check_validation_rows(model: Path) -> None:
+    """Raise a `UserError` unless the rows exist on which a model was calibrated."""
+    from ordinal.model.classifier import load_calibration
+    from ordinal.tokenization.tokenizer import TOKENIZER_FILES
+    from ordinal.tokenization.tokens import Tokens
+
+    if not VALIDATION_TOKENS.is_file():
+        raise UserError(
+            f"{VALIDATION_TOKENS} is missing, and --int8 calibrates on its rows: run `make repro`, "
+            "or leave out --int8"
+        )
+    if not (model / "config.json").is_file():
+        return  # not a model folder: the export says so
+    files = [(model / name, TOKENIZED / name) for name in TOKENIZER_FILES]
+    same_tokens = all(one.read_bytes() == other.read_bytes() for one, other in files)
+    if not same_tokens or len(load_calibration(model).scores) != len(
+        Tokens.load(VALIDATION_TOKENS)
+    ):
+        raise UserError(
+            f"{VALIDATION_TOKENS} does not have the rows on which this model was calibrated, and "
+            "--int8 needs them: check out the run of the model, or leave out --int8"
+        )

@@ -21,6 +21,7 @@ from ordinal.common.types import (
     Schedule,
     SplitMethod,
     Strategy,
+    Truncation,
 )
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 
@@ -157,6 +158,9 @@ class Tokenize(Section):
 
     max_length: int = Field(512, ge=3)
     """Maximum tokens per review, including special tokens; longer reviews are truncated."""
+    truncation: Truncation = "head"
+    """head: a longer review keeps its beginning; head_tail: a quarter of the tokens are from its
+    beginning, the others from its end."""
 
 
 class Train(Section):

@@ -23,6 +23,8 @@ Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
 SplitMethod = Literal["shuffle", "hash", "stratified", "group", "time", "given"]
+Truncation = Literal["head", "head_tail"]
+"""Tokens that are kept of a text that is too long."""
 Missing = Literal["refuse", "drop"]
 """Treatment of rows with a text but no label, or a label but no text."""
 Metric = Literal["mae", "accuracy", "off_by_one", "rps"]

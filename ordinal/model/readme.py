@@ -10,10 +10,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ordinal.common.columns import TEXT_SEPARATOR
 from ordinal.common.params import Train
-from ordinal.common.types import Decoding, LossName
+from ordinal.common.types import Decoding, LossName, Truncation
 
 
-def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) -> str:
+def readme(
+    facts: dict[str, Any],
+    encoder: str,
+    train_rows: int,
+    recipe: Train,
+    truncation: Truncation = "head",
+) -> str:
     """Return the README as Markdown, with metadata for the model hub.
 
     Args:
@@ -21,6 +27,7 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
         encoder: type of the pretrained encoder, such as "bert".
         train_rows: number of training rows.
         recipe: parameters of the training.
+        truncation: tokens that are kept of a text that is too long.
     """
     template = markdown_templates("ordinal.model").get_template("readme.md")
     return template.render(
@@ -28,18 +35,31 @@ def readme(facts: dict[str, Any], encoder: str, train_rows: int, recipe: Train) 
         encoder=encoder,
         train_rows=train_rows,
         recipe=recipe,
-        usage=usage(recipe.loss, recipe.decode, facts.get("text", ())),
+        usage=usage(recipe.loss, recipe.decode, facts.get("text", ()), truncation),
     )
 
 
-def usage(loss: LossName, decode: Decoding, text_columns: Sequence[str] = ()) -> str:
-    """Return the section on how to use a model with this loss and decoding rule.
+def usage(
+    loss: LossName,
+    decode: Decoding,
+    text_columns: Sequence[str] = (),
+    truncation: Truncation = "head",
+) -> str:
+    """Return the section on how to use a model with this loss, decoding rule and truncation.
 
     It names the text columns if there are several.
     """
-    template = markdown_templates("ordinal.model").get_template("usage.md")
-    separator = json.dumps(TEXT_SEPARATOR)
-    return template.render(loss=loss, decode=decode, columns=text_columns, separator=separator)
+    return (
+        markdown_templates("ordinal.model")
+        .get_template("usage.md")
+        .render(
+            loss=loss,
+            decode=decode,
+            columns=text_columns,
+            separator=json.dumps(TEXT_SEPARATOR),
+            truncation=truncation,
+        )
+    )
 
 
 def markdown_templates(package: str) -> Environment:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ordinal.common.types import Probabilities
+from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode
 from ordinal.prediction.load import load
 from ordinal.tokenization.tokens import Tokens
@@ -25,6 +26,8 @@ class FormFigures:
     mae: float
     difference: float
     """Largest absolute difference of a probability from that of the first form."""
+    coverage: float
+    """Share of the rows whose label is in the form's own 90 % interval."""
 
 
 def compare_forms(forms: Mapping[str, Path], tokens: Tokens) -> list[FormFigures]:
@@ -38,6 +41,8 @@ def compare_forms(forms: Mapping[str, Path], tokens: Tokens) -> list[FormFigures
         seconds = time.perf_counter() - start
         first = probabilities if first is None else first
         error = np.abs(decode(probabilities, predictor.rule) - tokens.labels)
+        threshold = conformal_threshold(predictor.coverage, predictor.calibration.scores)
+        low, high = intervals(probabilities, threshold)
         weights = path if path.is_file() else path / "model.safetensors"
         figures.append(
             FormFigures(
@@ -46,6 +51,7 @@ def compare_forms(forms: Mapping[str, Path], tokens: Tokens) -> list[FormFigures
                 len(tokens) / seconds,
                 float(error.mean()),
                 float(np.abs(probabilities - first).max()),
+                float(((low <= tokens.labels) & (tokens.labels <= high)).mean()),
             )
         )
     return figures

@@ -9,7 +9,7 @@ from ordinal.common.files import read_json
 from ordinal.common.paths import MODEL
 from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
-from ordinal.tokenization.tokenizer import read_literally
+from ordinal.tokenization.tokenizer import load_truncation, read_literally
 
 
 def load(
@@ -57,7 +57,8 @@ def load(
         load_calibration(path),
         coverage,
         torch_network(classifier, accelerator, "32-true") if precision == "bf16-mixed" else None,
-        classifier.config.ordinal.get("text", ()),
+        columns=classifier.config.ordinal.get("text", ()),
+        truncation=load_truncation(path),
     )
 
 

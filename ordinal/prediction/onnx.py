@@ -6,10 +6,10 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -17,17 +17,22 @@ from tokenizers import Tokenizer
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file, read_json
 from ordinal.common.types import Padded, Probabilities
-from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration
-from ordinal.model.inference import Network
+from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration, calibrate
+from ordinal.model.inference import Network, predict_probabilities
 from ordinal.prediction.predictor import Predictor
-from ordinal.tokenization.tokenizer import read_literally
+from ordinal.tokenization.tokenizer import load_truncation, read_literally
+from ordinal.tokenization.tokens import Tokens
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
 
 FACTS = "ordinal"  # key in the file's metadata of labels, decoding, calibration and tokenizer
+TEMPERATURE = "temperature"  # name of the tensor in the graph
+# Arguments of quantize_dynamic: one scale per output of a layer. benchmarks/int8.py has others.
+INT8 = {"per_channel": True}
 INPUTS = ("input_ids", "attention_mask")
 # The architectures whose export the tests compare with torch.
 EXPORTED = (
@@ -59,11 +64,13 @@ def export_onnx(folder: Path, path: Path) -> None:
     longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
     with tempfile.TemporaryDirectory() as draft:
         file = Path(draft) / path.name
-        _export(model, calibration.temperature, longest, file)
+        _export(model, longest, file)
         exported = onnx.load(file)
+    _set_temperature(exported, calibration.temperature)
     facts = model.config.ordinal | {
         "pad_id": model.config.pad_token_id,
         "scores": calibration.scores,
+        "truncation": load_truncation(folder),
         "tokenizer": (folder / "tokenizer.json").read_text(encoding="utf-8"),
     }
     onnx.helper.set_model_props(exported, {FACTS: json.dumps(facts)})
@@ -73,7 +80,7 @@ def export_onnx(folder: Path, path: Path) -> None:
         shutil.copyfile(folder / "tokenizer.json", file)
 
 
-def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Path) -> None:
+def _export(model: "PreTrainedModel", longest: int, file: Path) -> None:
     """Write the network of `export_onnx`, with attention computed as `model` does, or plainly."""
     import torch
 
@@ -85,7 +92,7 @@ def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Pa
         try:
             with _quiet():
                 torch.onnx.export(
-                    _calibrated(model, temperature),
+                    _calibrated(model),
                     (ids, torch.ones_like(ids)),
                     file,
                     dynamo=True,
@@ -107,19 +114,50 @@ def _export(model: "PreTrainedModel", temperature: float, longest: int, file: Pa
     ) from error
 
 
-def quantize_onnx(source: Path, path: Path) -> None:
+def quantize_onnx(
+    source: Path, path: Path, validation: Tokens, arguments: Mapping[str, Any] = INT8
+) -> None:
     """Write a copy of `source`, a file of `export_onnx`, that multiplies matrices in 8 bits.
 
-    The weights are stored in 8 bits; activations are quantized when the model runs.
+    The weights are stored in 8 bits; activations are quantized when the model runs. This changes
+    the probabilities, so the copy gets a temperature and conformal scores of its own.
+
+    Args:
+        source: file to copy.
+        path: file to write.
+        validation: rows to calibrate on, held out of training.
+        arguments: arguments of onnxruntime's `quantize_dynamic`.
 
     Raises:
         UserError: a library for the quantization is missing.
     """
     _need("onnx", "onnxruntime")
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    import onnx
+    from onnxruntime.quantization import quantize_dynamic
 
-    with _quiet(), atomic_file(path) as file:
-        quantize_dynamic(source, file, weight_type=QuantType.QInt8)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / path.name
+        with _quiet():
+            quantize_dynamic(source, draft, **arguments)
+        quantized = onnx.load(draft)
+        _set_temperature(quantized, 1.0)
+        onnx.save(quantized, draft)
+        network = load_onnx(draft, coverage=0.9).network
+        distributions = predict_probabilities(network, validation)
+    calibration = calibrate(validation.labels, distributions)
+    _set_temperature(quantized, calibration.temperature)
+    [stored] = [entry for entry in quantized.metadata_props if entry.key == FACTS]
+    stored.value = json.dumps(json.loads(stored.value) | {"scores": calibration.scores})
+    with atomic_file(path) as file:
+        onnx.save(quantized, file)
+
+
+def _set_temperature(model: "ModelProto", temperature: float) -> None:
+    """Change the temperature that the graph of `_calibrated` applies."""
+    from onnx import numpy_helper
+
+    [tensor] = [tensor for tensor in model.graph.initializer if tensor.name == TEMPERATURE]
+    tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
 
 
 def load_onnx(path: Path, coverage: float) -> Predictor:
@@ -159,11 +197,16 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         calibration,
         coverage,
         columns=facts.get("text", ()),
+        truncation=facts.get("truncation", "head"),  # missing in files of earlier versions
     )
 
 
-def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
-    """Return the network with `apply_temperature` as its last step, as one module."""
+def _calibrated(model: "PreTrainedModel") -> "nn.Module":
+    """Return the network with `apply_temperature` as its last step, as one module.
+
+    `_set_temperature` sets the temperature in the exported graph.
+    """
+    import torch
     from torch import nn
 
     from ordinal.model.losses import LOSSES
@@ -171,14 +214,18 @@ def _calibrated(model: "PreTrainedModel", temperature: float) -> "nn.Module":
     head = LOSSES[model.config.ordinal["loss"]]
 
     class Calibrated(nn.Module):
+        temperature: "Tensor"
+
         def __init__(self) -> None:
             super().__init__()
             self.model = model
+            # Until it is set. The exporter drops a division by 1, and merges equal tensors.
+            self.register_buffer(TEMPERATURE, torch.tensor(1.2345678))
 
         def forward(self, input_ids: "Tensor", attention_mask: "Tensor") -> "Tensor":
             logits = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
             probabilities = head.probabilities(logits).clamp(min=MIN_PROBABILITY)
-            return (probabilities.log() / temperature).softmax(dim=-1)
+            return (probabilities.log() / self.temperature).softmax(dim=-1)
 
     return Calibrated().eval()
 

@@ -8,13 +8,14 @@ from tokenizers import Tokenizer
 
 from ordinal.common.columns import join_texts
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.types import Decoding, Probabilities
+from ordinal.common.types import Decoding, Probabilities, Truncation
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode, undecided
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.tokenization.tokens import Tokens
+from ordinal.tokenization.truncation import truncated_ids
 
 # Assumed bound of bf16's error in a probability; the largest measured is 0.025, on 2,250 texts.
 BF16_ERROR = 0.03
@@ -53,6 +54,8 @@ class Predictor:
     """`network` in full precision, for texts whose label could change because of bf16 rounding."""
     columns: Sequence[str] = ()
     """The columns whose texts are joined, if the model was trained on several."""
+    truncation: Truncation = "head"
+    """Tokens that are kept of a text that is too long."""
 
     def predict(self, texts: Sequence[str | Columns]) -> list[Prediction]:
         """Return one prediction per text, in the order of the texts.
@@ -74,7 +77,8 @@ class Predictor:
         if not joined:
             return []
         encodings = self.tokenizer.encode_batch_fast(joined)
-        probabilities = self.probabilities(Tokens.of([encoding.ids for encoding in encodings]))
+        ids = [truncated_ids(encoding, self.truncation) for encoding in encodings]
+        probabilities = self.probabilities(Tokens.of(ids))
         threshold = conformal_threshold(self.coverage, self.calibration.scores)
         lows, highs = intervals(probabilities, threshold)
         labels = decode(probabilities, self.rule)

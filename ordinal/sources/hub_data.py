@@ -17,6 +17,7 @@ import yaml
 
 from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.formats import Format
+from ordinal.common.parts import part_of
 from ordinal.sources.data_files import USE_DEMO
 from ordinal.sources.download import SourceError, no_source
 from ordinal.sources.hub import download_file, files_at
@@ -29,14 +30,6 @@ NAME = re.compile(r"hub:([\w.-]+/[\w.-]+)")
 README = "README.md"
 ABOUT = (README, "dataset_infos.json")
 """The files in which a data set describes itself."""
-PART_OF = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-}
 KINDS = ("csv", "json", "parquet")
 # Options of a configuration that change no row, or that become a part of our format.
 HARMLESS = {
@@ -145,9 +138,7 @@ def parts_of(splits: Iterable[str]) -> dict[str, str | None]:
     names = list(splits)
     if len(names) == 1:
         return {names[0]: None}
-    parts: dict[str, str | None] = {
-        name: PART_OF[name.lower()] for name in names if name.lower() in PART_OF
-    }
+    parts: dict[str, str | None] = {name: part for name in names if (part := part_of(name))}
     if "train" not in parts.values() or len(set(parts.values())) < len(parts):
         raise SourceError(
             f"its splits {', '.join(map(quoted, names))} are not train, validation and test",

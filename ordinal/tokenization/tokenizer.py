@@ -15,6 +15,7 @@ from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
+from ordinal.common.types import Truncation
 from ordinal.tokenization.length import usable_length
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -46,10 +47,18 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     return tokenizer
 
 
-def save_tokenizer(encoder: Path, max_length: int, folder: Path) -> None:
-    """Write the `TOKENIZER_FILES` of an encoder, changed so that they truncate at `max_length`."""
+def save_tokenizer(
+    encoder: Path, max_length: int, folder: Path, truncation: Truncation = "head"
+) -> None:
+    """Write the `TOKENIZER_FILES` of an encoder, changed so that they truncate at `max_length`.
+
+    `load_truncation` reads `truncation` from them. Other programs truncate at the head.
+    """
     load_tokenizer(encoder, max_length).save(str(folder / "tokenizer.json"))
     settings = read_json(encoder / "tokenizer_config.json") | {"model_max_length": max_length}
+    settings.pop("ordinal", None)  # the encoder may be a model of this project
+    if truncation != "head":
+        settings |= {"ordinal": {"truncation": truncation}}
     changed = read_literally(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     if changed:
         # transformers would ignore the change: it builds other classes from the vocabulary alone.
@@ -57,6 +66,13 @@ def save_tokenizer(encoder: Path, max_length: int, folder: Path) -> None:
     if changed or read_json(encoder / "config.json").get("model_type") in READ_AT_END:
         settings |= {"split_special_tokens": True}
     write_json(folder / "tokenizer_config.json", settings)
+
+
+def load_truncation(folder: Path) -> Truncation:
+    """Return the truncation that `save_tokenizer` recorded in a folder."""
+    settings = read_json(folder / "tokenizer_config.json").get("ordinal", {})
+    truncation: Truncation = settings.get("truncation", "head")
+    return truncation
 
 
 def read_literally(tokenizer: Tokenizer) -> bool:

@@ -15,13 +15,16 @@ from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from ordinal.common.parquet import open_parquet
-from ordinal.common.types import Padded, Rows
+from ordinal.common.types import Padded, Rows, Truncation
+from ordinal.tokenization.truncation import truncated_ids
 
 ROWS_PER_CHUNK = 2048  # few, because an encoding takes hundreds of bytes per token
 SCHEMA = pa.schema([("input_ids", pa.large_list(pa.int32())), ("label", pa.int32())])
 
 
-def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
+def tokenize(
+    source: Path, tokenizer: Tokenizer, path: Path, truncation: Truncation = "head"
+) -> dict[str, Any]:
     """Convert a Parquet file of `text` and `label` to an Arrow file of `input_ids` and `label`.
 
     Rows keep their order. Reviews are read and encoded in chunks, each on all cores. The Arrow file
@@ -39,7 +42,7 @@ def tokenize(source: Path, tokenizer: Tokenizer, path: Path) -> dict[str, Any]:
     with tempfile.TemporaryFile(dir=path.parent) as scratch, bar:
         for chunk in reviews.iter_batches(ROWS_PER_CHUNK, columns=["text", "label"]):
             encodings = tokenizer.encode_batch_fast(chunk["text"].to_pylist())
-            ids = [encoding.ids for encoding in encodings]
+            ids = [truncated_ids(encoding, truncation) for encoding in encodings]
             scratch.write(np.fromiter(chain.from_iterable(ids), np.int32).tobytes())
             end = start + len(ids)
             offsets[start + 1 : end + 1] = offsets[start] + np.cumsum([len(row) for row in ids])

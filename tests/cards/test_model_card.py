@@ -56,7 +56,7 @@ def run_of(**facts: object) -> dict[str, Any]:
         | facts,
         "details": DETAILS,
         "parameters": {
-            "tokenize": {"max_length": 64},
+            "tokenize": {"max_length": 64, "truncation": "head"},
             "train": {"lr": 0.01, "loss": "corn", "decode": "median", "patience": None},
         },
         "encoder": Encoder("an encoder", "Apache-2.0", "someone/encoder"),
@@ -180,7 +180,7 @@ def test_warnings_and_the_features_of_the_baseline_are_in_the_card() -> None:
 def test_a_card_without_a_value_is_an_error() -> None:
     run = run_of()
     with pytest.raises(UndefinedError, match="max_length"):
-        model_card(**run | {"parameters": run["parameters"] | {"tokenize": {}}})
+        model_card(**run | {"parameters": run["parameters"] | {"tokenize": {"truncation": "head"}}})
 
 
 def test_text_from_the_data_is_escaped() -> None:
@@ -204,6 +204,15 @@ def test_text_from_the_data_is_escaped() -> None:
         if "model-index" in metadata:
             dataset = metadata["model-index"][0]["results"][0]["dataset"]
             assert dataset["name"] == " ".join(HOSTILE)
+
+
+def test_a_reader_learns_what_plain_transformers_does_with_long_texts() -> None:
+    for truncation, told in (("head", False), ("head_tail", True)):
+        run = run_of()
+        run["parameters"]["tokenize"]["truncation"] = truncation
+        folder_readme = readme(run["facts"], "bert", 5, Train(), truncation)
+        for page in (model_card(**run), folder_readme):
+            assert ("The package also reads its end." in page) == told
 
 
 def test_the_card_of_a_real_run(finished_project: Path) -> None:

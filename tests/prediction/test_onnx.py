@@ -9,17 +9,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import pytest
 import torch
+from starlette.testclient import TestClient
 
 from ordinal import Predictor, load
 from ordinal.common.errors import UserError
-from ordinal.common.types import LossName
-from ordinal.distributions.calibration import Calibration
+from ordinal.common.types import LossName, Padded, Probabilities
+from ordinal.distributions.calibration import Calibration, apply_temperature, calibrate
+from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.model.architecture import output_layer
 from ordinal.model.classifier import new_classifier, save_classifier
+from ordinal.model.inference import Network, predict_probabilities
+from ordinal.prediction.forms import compare_forms
 from ordinal.prediction.onnx import EXPORTED, export_onnx, quantize_onnx
+from ordinal.prediction.server import create_app
 from ordinal.tokenization.tokenizer import save_tokenizer
+from ordinal.tokenization.tokens import Tokens
 from tests.families import FAMILIES, save_family
 
 LABELS = ["awful", "poor", "plain", "good", "superb"]
@@ -119,13 +126,61 @@ def test_an_exported_model_predicts_what_its_folder_does(exported: Path, texts: 
         assert dataclasses.replace(other, probabilities=one.probabilities) == one
 
 
+def validation_rows(rows: int = 200) -> Tokens:
+    """Rows with random tokens and labels: a model that is sure of any has to become less sure."""
+    rng = np.random.default_rng(0)
+    ids = [[2, *rng.integers(5, 20, rng.integers(1, 20)), 3] for _ in range(rows)]
+    return dataclasses.replace(Tokens.of(ids), labels=rng.integers(len(LABELS), size=rows))
+
+
 def test_probabilities_in_eight_bits_differ_a_little(exported: Path, tmp_path: Path) -> None:
     small = tmp_path / "small.onnx"
-    quantize_onnx(exported / "model.onnx", small)
+    validation = validation_rows()
+    calibrated = load(exported / "model.onnx").probabilities(validation)
+    labels = np.array([np.random.default_rng(i).choice(5, p=p) for i, p in enumerate(calibrated)])
+    quantize_onnx(exported / "model.onnx", small, dataclasses.replace(validation, labels=labels))
     whole = probabilities(load(exported / "model.onnx"), TEXTS)
     assert 0 < np.abs(probabilities(load(small), TEXTS) - whole).max() < 0.1
     weights = onnx.load(small).graph.initializer
     assert onnx.TensorProto.INT8 in {weight.data_type for weight in weights}
+
+
+def test_a_file_in_eight_bits_is_calibrated_again(exported: Path, tmp_path: Path) -> None:
+    """Its calibration is that of its own network, and predictions and the server use it."""
+    validation, small, plain = validation_rows(), tmp_path / "small.onnx", tmp_path / "plain.onnx"
+    quantize_onnx(exported / "model.onnx", small, validation)
+    content = onnx.load(small)
+    [temperature] = [one for one in content.graph.initializer if one.name == "temperature"]
+    fitted = float(onnx.numpy_helper.to_array(temperature))
+    temperature.CopyFrom(onnx.numpy_helper.from_array(np.array(1, np.float32), "temperature"))
+    onnx.save(content, plain)
+    session = onnxruntime.InferenceSession(plain)
+
+    def distributions(ids: Padded, mask: Padded) -> Probabilities:
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        return np.asarray(session.run(["probabilities"], inputs)[0])
+
+    raw = predict_probabilities(Network(5, 0, distributions), validation)
+    expected = calibrate(validation.labels, raw)
+    assert expected.temperature > 1.5 * CALIBRATION.temperature
+    assert fitted == pytest.approx(expected.temperature)
+    predictor = load(small)
+    assert predictor.calibration.scores == expected.scores
+    assert len(expected.scores) == 200
+    np.testing.assert_allclose(
+        predictor.probabilities(validation),
+        apply_temperature(raw, expected.temperature),
+        atol=1e-6,
+    )
+    predictions = predictor.predict(TEXTS)
+    rows = np.array([[*one.probabilities.values()] for one in predictions])
+    low, high = intervals(rows, conformal_threshold(0.9, expected.scores))
+    assert [(one.low, one.high) for one in predictions] == [
+        (LABELS[lowest], LABELS[highest]) for lowest, highest in zip(low, high, strict=True)
+    ]
+    with TestClient(create_app(predictor), "http://127.0.0.1:8000") as client:
+        answer = client.post("/predict", json={"texts": TEXTS}).json()
+    assert answer["predictions"] == [dataclasses.asdict(one) for one in predictions]
 
 
 def test_an_exported_model_needs_no_torch(exported: Path) -> None:
@@ -144,3 +199,16 @@ def test_a_file_that_was_not_exported_by_this_project_is_refused(tmp_path: Path)
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(UserError, match=r"text\.onnx is not an ONNX file"):
         load(tmp_path / "text.onnx")
+
+
+def test_forms_are_compared_by_their_own_intervals(exported: Path, tmp_path: Path) -> None:
+    validation, small = validation_rows(), tmp_path / "small.onnx"
+    quantize_onnx(exported / "model.onnx", small, validation)
+    forms = {"whole": exported / "model.onnx", "small": small}
+    for form in compare_forms(forms, validation):
+        predictor = load(forms[form.name])
+        rows = predictor.probabilities(validation)
+        low, high = intervals(rows, conformal_threshold(0.9, predictor.calibration.scores))
+        truth = zip(low, validation.labels, high, strict=True)
+        assert form.coverage == np.mean([one <= label <= other for one, label, other in truth])
+        assert form.size == forms[form.name].stat().st_size

@@ -21,6 +21,7 @@ from tokenizers.models import BPE
 
 import ordinal
 from ordinal.common.errors import UserError
+from ordinal.common.files import read_json, write_json
 from ordinal.common.types import Decoding
 from ordinal.data import tables
 from ordinal.distributions.calibration import Calibration, apply_temperature
@@ -421,6 +422,28 @@ def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
     # Probabilities may differ in their last digits, which may move an end of an interval.
     ends = ["low", "high"]
     pd.testing.assert_frame_equal(one.drop(columns=ends), other.drop(columns=ends), atol=1e-5)
+
+
+def test_without_its_validation_rows_no_file_in_eight_bits_is_written(
+    finished_project: Path,
+) -> None:
+    command = ("ordinal", "export", "onnx", "--int8", "--out", "new/model.onnx")
+    tokenized = finished_project / "data/tokenized"
+    for name in ("tokenizer_config.json", "validation.arrow"):
+        (tokenized / name).chmod(0o644)
+    settings = read_json(tokenized / "tokenizer_config.json")
+    write_json(tokenized / "tokenizer_config.json", settings | {"model_max_length": 63})
+    run = run_in(finished_project, *command)
+    rows = "data/tokenized/validation.arrow"
+    assert run.stderr.startswith(f"error: {rows} does not have the rows on which this model was")
+    (tokenized / "validation.arrow").unlink()
+    missing = run_in(finished_project, *command)
+    assert missing.stderr == (
+        f"error: {rows} is missing, and --int8 calibrates on its rows: run `make repro`, "
+        "or leave out --int8\n"
+    )
+    assert (run.returncode, missing.returncode) == (1, 1)
+    assert not (finished_project / "new").exists()
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
