@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from benchmarks.corpora import hotel_lengths, random_texts, short_lengths
 from ordinal import load
-from ordinal.common.types import Accelerator, Precision
+from ordinal.common.choices import Accelerator, Precision
 from ordinal.distributions.calibration import apply_temperature
 from ordinal.distributions.decoding import decode
 from ordinal.model.classifier import load_calibration

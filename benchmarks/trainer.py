@@ -21,7 +21,7 @@ from transformers.utils import logging
 
 from benchmarks.clock import now
 from benchmarks.corpora import LABELS
-from ordinal.common.types import Precision
+from ordinal.common.choices import Precision
 from ordinal.model.classifier import new_classifier
 from ordinal.model.device import pad_multiple
 from ordinal.tokenization.tokens import Tokens

@@ -25,8 +25,9 @@ from benchmarks.growth import ROOT, run_stage
 from benchmarks.stage import new_training
 from benchmarks.trainer import trainer_speed
 from benchmarks.tutorial import BATCH, tutorial_speed
+from ordinal.common.choices import Precision
 from ordinal.common.params import Train
-from ordinal.common.types import Precision, Rows
+from ordinal.common.types import Rows
 from ordinal.model.classifier import new_classifier
 from ordinal.model.device import has_bf16
 from ordinal.tokenization.batching import padding_share, training_batches

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ordinal.common.choices import Decoding
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
 from ordinal.common.params import Evaluate, Train
@@ -24,7 +25,7 @@ from ordinal.common.paths import (
     TOKEN_COUNTS,
     TOKENIZED,
 )
-from ordinal.common.types import Decoding, Labels, Probabilities, Rows
+from ordinal.common.types import Labels, Probabilities, Rows
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.distributions.decoding import decode

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from benchmarks.corpora import hotel_lengths, random_tokens, short_lengths
+from ordinal.common.choices import Precision
 from ordinal.common.files import read_json
-from ordinal.common.types import Precision, Rows
+from ordinal.common.types import Rows
 from ordinal.tokenization.tokens import Tokens
 
 CORPORA = {"hotel": hotel_lengths, "short": short_lengths}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordinal.cli.options import print_table
+from ordinal.common.choices import Metric
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file
 from ordinal.common.paths import STUDY_RESULTS
-from ordinal.common.types import Metric
 
 if TYPE_CHECKING:
     import pandas as pd

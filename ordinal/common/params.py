@@ -7,11 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ordinal.common.columns import ColumnNames, TextColumns, as_list
-from ordinal.common.errors import UserError, dotted_path, quoted
-from ordinal.common.files import read_yaml
-from ordinal.common.paths import PARAMS
-from ordinal.common.types import (
+from ordinal.common.choices import (
     Accelerator,
     ClassWeights,
     Decoding,
@@ -23,6 +19,10 @@ from ordinal.common.types import (
     Strategy,
     Truncation,
 )
+from ordinal.common.columns import ColumnNames, TextColumns, as_list
+from ordinal.common.errors import UserError, dotted_path, quoted
+from ordinal.common.files import read_yaml
+from ordinal.common.paths import PARAMS
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.common.choices import Missing
 from ordinal.common.columns import PART
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import list_labels
-from ordinal.common.types import Missing
 from ordinal.data.carried import carried_arrays
 from ordinal.data.label_reader import LabelReader, Reading
 from ordinal.data.rows import (

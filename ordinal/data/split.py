@@ -8,10 +8,11 @@ from itertools import compress
 import numpy as np
 import numpy.typing as npt
 
+from ordinal.common.choices import SplitMethod
 from ordinal.common.errors import UserError
 from ordinal.common.labels import list_labels
 from ordinal.common.paths import PARTS
-from ordinal.common.types import Labels, Rows, SplitMethod
+from ordinal.common.types import Labels, Rows
 
 Parts = npt.NDArray[np.int8]
 """Index in `PARTS` of each row's part, shape (rows,)."""

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from ordinal.common.types import Decoding, Labels, Probabilities
+from ordinal.common.choices import Decoding
+from ordinal.common.types import Labels, Probabilities
 
 
 def decode(probabilities: Probabilities, rule: Decoding = "median") -> Labels:

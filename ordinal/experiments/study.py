@@ -16,10 +16,10 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from ordinal.common.choices import Metric
 from ordinal.common.errors import UserError, dotted_path, one_line, quoted
 from ordinal.common.params import SECTIONS, Data, Model
 from ordinal.common.paths import CATALOG, STUDIES
-from ordinal.common.types import Metric
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 from ordinal.sources.catalog import load_catalog
 

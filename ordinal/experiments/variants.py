@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ordinal.common.choices import Metric
 from ordinal.common.errors import UserError
-from ordinal.common.types import Floats, Metric
+from ordinal.common.types import Floats
 from ordinal.evaluation.metrics import ranked_probability_score
 from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows
 

@@ -17,16 +17,10 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from ordinal.common.choices import Accelerator, Decoding, LossName, Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
-from ordinal.common.types import (
-    Accelerator,
-    Decoding,
-    LossName,
-    Padded,
-    Precision,
-    Probabilities,
-)
+from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.architecture import head, output_layer
 from ordinal.model.device import batch_tokens, choose_device, choose_precision, pad_multiple

@@ -4,8 +4,8 @@ from typing import Literal
 
 import torch
 
+from ordinal.common.choices import Accelerator, Precision
 from ordinal.common.errors import UserError
-from ordinal.common.types import Accelerator, Precision
 from ordinal.model.inference import CPU_TOKENS
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import logsigmoid
 
-from ordinal.common.types import LossName
+from ordinal.common.choices import LossName
 
 
 @dataclass(frozen=True)

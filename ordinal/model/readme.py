@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ordinal.common.choices import Decoding, LossName, Truncation
 from ordinal.common.columns import TEXT_SEPARATOR
 from ordinal.common.params import Train
-from ordinal.common.types import Decoding, LossName, Truncation
 
 
 def readme(

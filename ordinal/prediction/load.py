@@ -4,10 +4,10 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from ordinal.common.choices import Accelerator, Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.paths import MODEL
-from ordinal.common.types import Accelerator, Precision
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokenizer import load_truncation, read_literally
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
+from ordinal.common.choices import Decoding, Truncation
 from ordinal.common.columns import join_texts
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.types import Decoding, Probabilities, Truncation
+from ordinal.common.types import Probabilities
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals

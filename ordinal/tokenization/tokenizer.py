@@ -13,9 +13,9 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
+from ordinal.common.choices import Truncation
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
-from ordinal.common.types import Truncation
 from ordinal.tokenization.length import usable_length
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")

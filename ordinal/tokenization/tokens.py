@@ -14,8 +14,9 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 from tqdm import tqdm
 
+from ordinal.common.choices import Truncation
 from ordinal.common.parquet import open_parquet
-from ordinal.common.types import Padded, Rows, Truncation
+from ordinal.common.types import Padded, Rows
 from ordinal.tokenization.truncation import truncated_ids
 
 ROWS_PER_CHUNK = 2048  # few, because an encoding takes hundreds of bytes per token

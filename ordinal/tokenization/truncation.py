@@ -2,7 +2,7 @@
 
 from tokenizers import Encoding
 
-from ordinal.common.types import Truncation
+from ordinal.common.choices import Truncation
 
 
 def truncated_ids(encoding: Encoding, truncation: Truncation) -> list[int]:

@@ -19,9 +19,9 @@ from markdown_it import MarkdownIt
 
 import ordinal
 from ordinal.cards.model_card import Encoder, model_card
+from ordinal.common.choices import Decoding, LossName
 from ordinal.common.files import read_json, sha256
 from ordinal.common.params import Train
-from ordinal.common.types import Decoding, LossName
 from ordinal.distributions.calibration import Calibration
 from ordinal.evaluation.metrics import all_metrics
 from ordinal.evaluation.results import METRIC_NAMES

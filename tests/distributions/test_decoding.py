@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ordinal.common.types import Decoding
+from ordinal.common.choices import Decoding
 from ordinal.distributions.decoding import decode, undecided
 
 weights = st.integers(2, 10).flatmap(

@@ -26,9 +26,9 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
+from ordinal.common.choices import Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
-from ordinal.common.types import Precision
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import (
     load_calibration,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from ordinal.common.choices import Precision
 from ordinal.common.errors import UserError
-from ordinal.common.types import Precision
 from ordinal.model import device as devices
 from ordinal.model.device import choose_device, choose_precision
 

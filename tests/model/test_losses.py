@@ -8,7 +8,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
-from ordinal.common.types import LossName
+from ordinal.common.choices import LossName
 from ordinal.distributions.decoding import decode
 from ordinal.model.losses import LOSSES, balanced_weights
 

@@ -15,8 +15,9 @@ import torch
 from starlette.testclient import TestClient
 
 from ordinal import Predictor, load
+from ordinal.common.choices import LossName
 from ordinal.common.errors import UserError
-from ordinal.common.types import LossName, Padded, Probabilities
+from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration, apply_temperature, calibrate
 from ordinal.distributions.conformal import conformal_threshold, intervals
 from ordinal.model.architecture import output_layer

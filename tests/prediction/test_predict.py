@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
 import ordinal
+from ordinal.common.choices import Decoding
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
-from ordinal.common.types import Decoding
 from ordinal.data import tables
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.decoding import decode, undecided

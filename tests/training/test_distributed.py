@@ -11,9 +11,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, BertModel
 
+from ordinal.common.choices import LossName
 from ordinal.common.errors import UserError
 from ordinal.common.params import Train
-from ordinal.common.types import LossName
 from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed, evaluation_batches, training_batches
 from ordinal.training.checkpoints import find_checkpoint, step_of

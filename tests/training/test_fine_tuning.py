@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from ordinal.common.choices import ClassWeights, LossName, Schedule
 from ordinal.common.errors import UserError
-from ordinal.common.types import ClassWeights, LossName, Schedule
 from ordinal.distributions.decoding import decode
 from ordinal.model import device as devices
 from ordinal.model.classifier import torch_network

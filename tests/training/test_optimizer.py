@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from ordinal.common.types import LossName, Precision
+from ordinal.common.choices import LossName, Precision
 from ordinal.model.architecture import weight_depths
 from ordinal.model.coral import share_weight
 from ordinal.training.fine_tuning import fit
