@@ -94,6 +94,8 @@ def test_columns_groups_and_dates_go_from_the_file_to_the_predictions(
     assert (said.loc[test.index, "label"].astype(int) - 1).tolist() == test["predicted"].tolist()
     card = (small_project / "models/ordinal/README.md").read_text()
     assert 'A text consists of the columns title, body, joined in this order by `"\\n"`.' in card
+    run = run_in(small_project, "ordinal", "report")
+    assert run.returncode == 0, run.stderr
     run = run_in(small_project, "ordinal", "export", "onnx")
     assert run.returncode == 0, run.stderr
     row = {"title": "superb", "body": "the room"}

@@ -85,14 +85,17 @@ def test_a_stratified_split_has_no_label_missing(finished_project: Path) -> None
         assert run.returncode == 0, run.stderr
     counts = read_json(finished_project / "metrics/split.json")
     assert counts["rows"] == {"train": 70, "validation": 11, "test": 21}
-    [warning] = counts["warnings"]
-    assert warning.startswith("Labels with fewer than 10 rows: 4 (9), 5 (3).")
-    assert f"split: warning: {warning}\n" in run.stdout
+    rare, repeated = counts["warnings"]
+    assert rare.startswith("Labels with fewer than 10 rows: 4 (9), 5 (3).")
+    assert "of 21 test rows" in repeated
+    assert "have a text that is also in an earlier part" in repeated
+    for warning in (rare, repeated):
+        assert f"split: warning: {warning}\n" in run.stdout
 
 
 def test_a_run_without_anything_to_warn_about_has_no_warning(finished_project: Path) -> None:
     assert set(read_json(finished_project / "metrics/split.json")) == {
-        *("rows", "duplicates_of_earlier_parts")
+        *("rows", "duplicates_of_earlier_parts", "near_duplicates_of_earlier_parts")
     }
     details = read_json(finished_project / "metrics/details.json")
     assert set(details["data"]) == {"name", "synthetic", "rows"}
