@@ -63,6 +63,7 @@ lock: $(READY) ## pin the newest versions that pyproject.toml allows
 bench: $(READY) ## measure the speed on a CPU (requires a `make repro` first)
 	@$(BIN)/python -m benchmarks.idle
 	@$(BIN)/python -m benchmarks.training
+	@$(BIN)/python -m benchmarks.recipes
 	@$(BIN)/python -m benchmarks.prediction
 	@$(BIN)/python -m benchmarks.int8
 	@$(BIN)/python -m benchmarks.tokenization

@@ -82,7 +82,8 @@ def epoch_seconds(
     """Seconds of the training batches of each epoch of `fit`."""
     accelerator = "gpu" if device.type == "cuda" else "cpu"
     recipe = recipe.model_copy(update={"accelerator": accelerator})
-    model, clock = classifier(encoder), Clock()
+    model = new_classifier(encoder, LABELS, recipe.loss, attention_dropout=recipe.attention_dropout)
+    clock = Clock()
     few = random_tokens(np.full(BATCH, 8), model.config.vocab_size)
     with contextlib.redirect_stdout(io.StringIO()):
         fit(model, tokens, few, recipe, callbacks=[clock, *callbacks])

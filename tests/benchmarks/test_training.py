@@ -9,10 +9,11 @@ import torch
 from tokenizers import Tokenizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import training
+from benchmarks import recipes, training
 from benchmarks.clock import training_flops
 from benchmarks.corpora import HOTEL_QUANTILES, hotel_lengths, random_texts, short_lengths
 from benchmarks.training import LABELS, Setting, measure
+from ordinal.common.params import Train
 from ordinal.model.classifier import new_classifier
 from ordinal.model.device import has_bf16
 
@@ -62,3 +63,19 @@ def test_all_sides_of_the_training_benchmark_run(
     assert "| 8 | 32-true |" in shown
     assert ("| 8 | bf16-mixed |" in shown) == has_bf16(torch.device("cpu"))
     assert "the train stage, 3 epochs over 70 short texts" in shown
+
+
+def test_the_recipes_are_those_of_the_study(
+    tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = recipes.recipes()
+    assert (found["tutorial"].batch_size, found["tutorial"].lr) == (12, 5e-5)
+    assert found["corn"] == Train(loss="corn", epochs=1, precision="32-true")
+    monkeypatch.setattr(recipes, "PRETRAINED", tiny_encoder)
+    monkeypatch.setattr(recipes, "ROWS", {"short": 40})
+    monkeypatch.setattr(recipes, "REPEATS", 1)
+    monkeypatch.setattr(recipes, "sample", lambda lengths, rows: lengths[:rows].clip(max=64))
+    recipes.main()
+    assert re.search(
+        r"short texts: the default recipe takes [\d.]+ times as long", capsys.readouterr().out
+    )
