@@ -1,4 +1,4 @@
-"""The commands in docs/own-data.md for data of the hub and in a bucket, with servers of our own."""
+"""The commands in docs/data-reference.md for the hub and a bucket, with servers of our own."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from tests.conftest import ROOT, WORDS, console_commands, run_as_shown
 from tests.hub import DataSet, as_parquet
 from tests.loopback import serving
 
-PAGE = "docs/own-data.md"
+PAGE = "docs/data-reference.md"
+GUIDE = "docs/own-data.md"
 STARS = ["1 star", "2 star", "3 stars", "4 stars", "5 stars"]
 README = b"""---
 license: other
@@ -83,7 +84,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_the_table_in_a_bucket(small_project: Path, bucket: str) -> None:
-    for command in console_commands(PAGE):
+    for command in console_commands(GUIDE):
         if command.startswith(("python - ", "ordinal new-data data/own/tickets.csv --licence")):
             run_as_shown(small_project, command)
     table = small_project / "data/own/tickets.csv"

@@ -181,7 +181,7 @@ def test_a_folder_without_a_validation_file_gets_validation_rows_from_train(
 
 
 def test_the_commands_of_the_guide_split_as_it_says(workspace: Path) -> None:
-    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/data-reference.md").read_text(encoding="utf-8")
     commands = re.findall(r"^dvc exp run (-S data.name=data/own/orders.*|-S split.*)$", page, re.M)
     table = orders(100)
     table["part"] = [("train", "Train", "dev", "test")[number % 4] for number in range(100)]

@@ -177,10 +177,8 @@ def test_dvc_still_loses_the_runs_that_a_study_refuses(name: str, finished_proje
     assert study.stderr.startswith("error: ")
 
 
-def test_the_guide_quotes_a_file_name_with_spaces_and_parentheses(
-    tmp_path: Path,
-) -> None:
-    page = (ROOT / "docs/own-data.md").read_text(encoding="utf-8")
+def test_the_reference_quotes_a_file_name_with_spaces_and_parentheses(tmp_path: Path) -> None:
+    page = (ROOT / "docs/data-reference.md").read_text(encoding="utf-8")
     [override] = re.findall(r"^dvc exp run -S \"(data\.name=.*?)\" ", page, re.M)
     params = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
     apply_overrides(params, [override])
