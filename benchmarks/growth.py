@@ -68,7 +68,9 @@ def new_hub_project(folder: Path, rows: int, encoder: Path) -> None:
     shutil.copy(ROOT / "data/catalog.yaml", folder / "data")
     hub.publish(folder / "served", rows, encoder / "tokenizer.json")
     data = {"name": f"hub:{hub.NAME}", "revision": hub.COMMIT, "text": "text", "label": "label"}
-    (folder / "params.yaml").write_text(yaml.safe_dump({"data": data}), encoding="utf-8")
+    (folder / "params.yaml").write_text(
+        yaml.safe_dump({"data": data, "split": {}}), encoding="utf-8"
+    )
 
 
 def save_tiny_encoder(encoder: Path, folder: Path) -> None:

@@ -154,7 +154,9 @@ def small_clone(folder: Path, encoder: Path) -> Path:
             "data.label": "stars",
             "model.name": "data/own/tiny",
             "tokenize.max_length": 64,
+            "train.loss": "emd",
             "train.epochs": 2,
+            "train.batch_size": 16,  # enough steps for so few rows
             "train.lr": 0.003,
             "evaluate.resamples": 100,
         },

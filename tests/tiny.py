@@ -14,7 +14,7 @@ from ordinal.tokenization.tokens import Tokens
 from ordinal.training.fine_tuning import fit
 
 LABELS = ["poor", "fair", "good"]
-RECIPE = Train(epochs=3, batch_size=4, lr=0.01, layer_decay=1.0, accelerator="cpu")
+RECIPE = Train(loss="emd", epochs=3, batch_size=4, lr=0.01, layer_decay=1.0, accelerator="cpu")
 
 
 def draw(rows: int, seed: int = 0) -> Tokens:

@@ -36,7 +36,7 @@ def test_a_study_is_run_once_extended_and_compared(finished_project: Path) -> No
     first = run_in(finished_project, *study, "--seeds", "1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "corn" in first.stdout
-    assert "One seed: intervals and p-values" in " ".join(first.stdout.split())
+    assert "but with one seed not for the training" in " ".join(first.stdout.split())
     queued = len(experiments(finished_project))
     assert queued == 2
 

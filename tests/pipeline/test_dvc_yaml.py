@@ -53,7 +53,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "split.test": (0.3, {"split", "card"}),
     "tokenize.max_length": (64, {"tokenize", "card"}),
     "tokenize.truncation": ("head_tail", {"tokenize", "card"}),
-    "train.loss": ("corn", {"train", "card"}),
+    "train.loss": ("emd", {"train", "card"}),
     "train.class_weights": ("balanced", {"train", "card"}),
     "train.decode": ("mode", {"baseline", "train", "card"}),
     "train.seed": (2, {"train", "card"}),

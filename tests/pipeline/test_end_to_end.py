@@ -13,7 +13,15 @@ def test_make_repro_learns_from_the_embedded_default_in_a_folder_with_any_name(
     tmp_path: Path,
 ) -> None:
     project = clone(tmp_path / "a folder with spaces, ü and 'quotes'")
-    set_params(project, {"tokenize.max_length": 16, "train.epochs": 1, "evaluate.resamples": 100})
+    set_params(
+        project,
+        {
+            "tokenize.max_length": 16,
+            "train.epochs": 1,
+            "train.batch_size": 8,
+            "evaluate.resamples": 100,
+        },
+    )
     run = run_in(project, *MAKE, "repro")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "synthetic" in run.stdout

@@ -189,7 +189,7 @@ def test_make_refuses_a_path_that_cannot_be_on_the_search_path(tmp_path: Path) -
     folder = tmp_path / "12:30"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    run = run_in(folder, "make", "help")
+    run = run_in(folder, "make", "--no-print-directory", "help")
     assert run.returncode == 2
     assert run.stdout == ""
     [line] = run.stderr.splitlines()

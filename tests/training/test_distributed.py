@@ -89,7 +89,7 @@ def test_each_rank_has_its_own_dropout_and_rank_zero_that_of_a_single_process() 
     ("changes", "started", "message"),
     [
         ({"devices": 3}, {"device": "cuda"}, "train.devices is 3, but torch finds 2 GPUs here"),
-        ({"devices": 17}, {}, "train.batch_size is 16, too few rows for 17 devices"),
+        ({"devices": 33}, {}, "train.batch_size is 32, too few rows for 33 devices"),
         ({"strategy": "fsdp"}, {}, "train.strategy is fsdp, which needs several devices"),
         ({"num_nodes": 2}, {}, "train.num_nodes is 2, but this process was started alone"),
         (
