@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 
 POLL_SECONDS = 5
+IDLE_POLLS = 3  # with nothing pending, after which the runs that are left have failed
 
 
 def run_variants(
@@ -143,15 +144,18 @@ def _enqueue(repo: "Repo", name: str, overrides: Sequence[str]) -> None:
 
 
 def _wait(repo: "Repo", names: set[str], jobs: int) -> None:
-    """Keep `jobs` workers running until no run of `names` is pending, and report progress.
+    """Keep `jobs` workers running until all runs of `names` are finished, and report progress.
+
+    A run that DVC is moving from one of its lists to another is in none for a moment.
 
     Raises:
         UserError: a run failed.
     """
     queue = repo.experiments.celery_queue
     finished = _finished(repo) & names
+    idle = 0
     with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
-        while _pending(queue) & names:
+        while names - finished and idle < IDLE_POLLS:
             if any(queue.iter_queued()) and _workers(queue) < jobs:  # at the start, or one died
                 queue.start_workers(jobs)
             time.sleep(POLL_SECONDS)
@@ -160,7 +164,8 @@ def _wait(repo: "Repo", names: set[str], jobs: int) -> None:
                 bar.update()
                 if bar.disable:
                     print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
-    if failed := sorted(names - _finished(repo)):
+            idle = 0 if _pending(queue) & names else idle + 1
+    if failed := sorted(names - finished):
         raise UserError(
             f"{len(failed)} of {len(names)} runs failed ({', '.join(failed)}): see "
             f"`dvc queue logs {failed[0]}` for the reason; the other runs are kept"

@@ -111,6 +111,23 @@ def test_a_worker_that_died_is_replaced_while_runs_are_queued(
     assert started == [(2, 1)]
 
 
+@pytest.mark.parametrize(("polls", "fails"), [(2, False), (3, True)])
+def test_a_run_that_dvc_lists_nowhere_for_a_moment_has_not_failed(
+    polls: int, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue: Any = SimpleNamespace(iter_queued=lambda: iter([]))
+    repo: Any = SimpleNamespace(experiments=SimpleNamespace(celery_queue=queue))
+    states = iter([set(), *[set()] * polls, {"a"}])
+    monkeypatch.setattr(study_queue, "_finished", lambda _: next(states))
+    monkeypatch.setattr(study_queue, "_pending", lambda _: set())
+    monkeypatch.setattr(study_queue.time, "sleep", lambda _: None)
+    if fails:
+        with pytest.raises(UserError, match="1 of 1 runs failed"):
+            _wait(repo, {"a"}, jobs=1)
+    else:
+        _wait(repo, {"a"}, jobs=1)
+
+
 def test_a_mistake_in_the_file_is_refused_before_anything_is_queued(finished_project: Path) -> None:
     study = write_study(finished_project, "train.los=corn", "train.loss=emd")
     run = run_in(finished_project, *study)
