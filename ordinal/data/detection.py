@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ordinal.common.errors import UserError
+from ordinal.common.errors import UserError, one_line
 from ordinal.common.formats import FIELDS_OF, Compression, Format, Kind, advice
 from ordinal.data.compression import compression_of, inner_name, opened
 from ordinal.data.dialects import Sample, choose_reading
@@ -99,7 +99,7 @@ def explained(name: str, kind: str | None = None) -> Iterator[None]:
     ) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
-        reason = str(error).partition("\n")[0].rstrip(". ") or type(error).__name__
+        reason = one_line(error).rstrip(". ")  # zipfile quotes the bytes of a damaged header
         as_kind = f" as {kind}" if kind else ""
         raise UserError(f"{name}: can't be read{as_kind}: {reason}") from None
 

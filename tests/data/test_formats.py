@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -518,6 +519,16 @@ def test_a_key_that_is_missing_in_many_rows_is_a_blank_cell(tmp_path: Path) -> N
 )
 def test_a_file_that_is_cut_off_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     assert message in refusal(write(tmp_path / "r", content))
+
+
+def test_the_error_of_a_damaged_archive_quotes_little_of_it(tmp_path: Path) -> None:
+    """Wrong lengths of names make zipfile quote as many bytes of the file."""
+    content = bytearray(xlsx_of(ROWS))
+    for header in re.finditer(b"PK\x03\x04", bytes(content)):
+        content[header.start() + 26 : header.start() + 28] = (1500).to_bytes(2, "little")
+    message = refusal(write(tmp_path / "r.xlsx", bytes(content)))
+    assert "can't be read" in message
+    assert len(message) < 500
 
 
 def test_a_table_without_rows_has_columns(tmp_path: Path) -> None:
