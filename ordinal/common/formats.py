@@ -29,7 +29,7 @@ FIELDS_OF: dict[Kind, tuple[str, ...]] = {
 class Format(BaseModel):
     """The format of a table. To fix parts of a format, set those fields only.
 
-    CSV stands for all tables of lines and separators.
+    CSV includes all tables of lines and separators.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -24,7 +24,7 @@ MARKS = "double each mark within a quoted text, or, if the marks belong to the t
     "quoting", "none"
 )
 
-# Stand for line ends within a line, which the csv module refuses outside quotation marks. No
+# Placeholders for line ends within a line, which the csv module refuses outside quotation marks. No
 # decoded text has half of a surrogate pair.
 HIDDEN = {"\r": "\udc0d", "\n": "\udc0a"}
 

@@ -108,7 +108,7 @@ def rows_of_file(
 ) -> Iterator[Chunk]:
     """Yield the texts of a table and its other columns, `ROWS_PER_CHUNK` rows at a time.
 
-    What was repaired in the table is reported on stderr at the end.
+    Repairs of the table are reported on stderr at the end.
 
     Args:
         path: The table.

@@ -139,3 +139,14 @@ def test_the_tables_of_studies_have_the_committed_numbers(study: str) -> None:
             ]
             cells += " {} ({} to {}) |".format(*figures)
         assert cells in page
+
+
+def test_the_readme_has_the_committed_numbers_of_the_study() -> None:
+    tutorial, default = pd.read_csv(ROOT / "metrics/studies/full.csv").to_dict("records")[:2]
+    difference, low, high = (
+        signed(default[f"against_reference_{name}"]) for name in ("difference", "low", "high")
+    )
+    p_value = f"{default['against_reference_p_value']:.3f}"
+    assert f"| the tutorial's | {tutorial['mean']:.3f} | – | – |" in read("README.md")
+    row = f"| default | {default['mean']:.3f} | {difference} ({low} to {high}) | {p_value} |"
+    assert row in read("README.md")
