@@ -81,9 +81,8 @@ def test_the_stage_is_timed(sizes: Sizes, record: Record, monkeypatch: pytest.Mo
     monkeypatch.setattr(stage, "TRAIN", ("-c", "print('epoch 1')"))
     stage.run(sizes, record)
     found = written(record)
-    ((moment, line),) = found["output, encoder"]
-    assert line == "epoch 1"
-    assert 0 < moment <= found["seconds, encoder"]
+    assert [line for _, line in found["output, encoder"]] == ["epoch 1"]
+    assert found["seconds, encoder"] > 0
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,11 +238,9 @@ def test_a_bucket_out_of_reach_is_a_missing_network(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", closed_port)
     choose(place, "s3://stays/reviews.csv", pin(b""))
-    start = time.monotonic()
     error = error_of(place)
     assert "no network: the host refuses connections): check the network, or" in error
     assert "hidden" not in error
-    assert time.monotonic() - start < 30
 
 
 def test_what_a_bucket_denies_is_named_by_cause() -> None:
