@@ -93,7 +93,7 @@ def facts_lines(facts: "Facts") -> list[str]:
         f"text in column {texts}: median {middle} words, 9 in 10 have {low} to {high}, "
         f"maximum {most}",
         f"rows that repeat an earlier text: {facts.repeats}",
-        f"texts with different labels: {facts.contradictions}",
+        f"texts with more than one label: {facts.contradictions}",
         f"blank rows (will be dropped): {facts.blank}",
         f"labels in column '{facts.label}':",
     ]
