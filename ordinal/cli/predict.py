@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,20 +67,16 @@ def predict(
     With --bf16, texts whose label could change because of bf16 rounding are computed again in fp32.
     Probabilities may differ in the second digit, and with them the ends of intervals.
     """
-    from ordinal import load
     from ordinal.common.formats import Format
     from ordinal.prediction.inputs import choose_texts
-    from ordinal.prediction.load import text_columns
     from ordinal.prediction.streaming import predict_rows, table_writer
 
+    texts = texts or []
     with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
-        texts = texts or []
-        is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
-        columns = text or (text_columns(path) if is_file else [])
+        load_once = cache(partial(_load, path, coverage, bf16))
+        columns = text or _columns_of_model(texts, path, load_once)
         source = choose_texts(texts, columns, out, sys.stdin, Format.parse(formats), keep)
-        predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
-        if bf16:
-            _warn_if_slow()
+        predictor = load_once()
         if texts and not columns and not out and sys.stdout.isatty():
             _print_predictions(predictor, texts)
             return
@@ -86,11 +84,30 @@ def predict(
             write(table)
 
 
-def _warn_if_slow() -> None:
+def _load(path: Path, coverage: float, bf16: bool) -> "Predictor":
+    """Load the model, and warn if it would be slow in bf16."""
+    from ordinal import load
+
+    if not bf16:
+        return load(path, coverage=coverage)
     from ordinal.model.device import choose_device, slow_precision
 
+    predictor = load(path, coverage=coverage, precision="bf16-mixed")
     if warning := slow_precision("bf16-mixed", choose_device("auto")):
         print(f"predict: {warning}", file=sys.stderr)
+    return predictor
+
+
+def _columns_of_model(
+    texts: list[str], path: Path, load_once: Callable[[], "Predictor"]
+) -> list[str]:
+    """Return the text columns of the model if `texts` is one file, and the model has several."""
+    from ordinal.prediction.load import text_columns
+
+    is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
+    if not is_file:
+        return []
+    return list(load_once().columns) if path.suffix == ".onnx" else text_columns(path)
 
 
 def _print_predictions(predictor: "Predictor", texts: list[str]) -> None:

@@ -62,9 +62,7 @@ def load(
     )
 
 
-def text_columns(model: Path) -> list[str]:
+def text_columns(folder: Path) -> list[str]:
     """Return the columns whose texts are joined, if a model was trained on several, else none."""
-    if model.suffix == ".onnx":
-        return list(load(model).columns)
-    config = model / "config.json"
+    config = folder / "config.json"
     return read_json(config).get("ordinal", {}).get("text", []) if config.is_file() else []

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -168,9 +169,16 @@ def test_several_text_columns_are_joined_as_in_training(finished_project: Path) 
     (finished_project / "models/ordinal/config.json").write_text(json.dumps(config))
     again = run_in(finished_project, "ordinal", "predict", "t.csv", "--keep", "title")
     assert (again.returncode, again.stdout) == (0, run.stdout), again.stderr
+    # An ONNX file is loaded to know its columns, and not again to predict.
+    predictor = ordinal.load(finished_project / "models/ordinal")
+    (finished_project / "m.onnx").touch()
+    command = ("ordinal", "predict", "t.csv", "--keep", "title", "--model", "m.onnx")
+    with patch("ordinal.prediction.onnx.load_onnx", return_value=predictor) as loads:
+        exported = run_in(finished_project, *command)
+    assert (exported.returncode, exported.stdout) == (0, run.stdout), exported.stderr
+    loads.assert_called_once()
     one = run_in(finished_project, "ordinal", "predict", "t.csv", "--text", "body", "--keep-going")
     assert len(one.stdout.splitlines()) == 4
-    predictor = ordinal.load(finished_project / "models/ordinal")
     rows = [{"title": "superb", "body": "the room"}, {"body": "awful bed"}, {"title": "plain"}]
     assert predictor.predict(rows) == predictor.predict(["superb\nthe room", "awful bed", "plain"])
     for row, message in (
