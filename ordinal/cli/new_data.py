@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordinal.cli.options import RUN_AGAIN, print_table
-from ordinal.common.errors import report_user_errors
+from ordinal.common.errors import quoted, report_user_errors
 from ordinal.common.paths import CATALOG, OWN_DATA
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def new_data(
         known = given and [*given, *spellings]
         facts = inspect(file, text, label, _fixed_format(formats, header), known)
         print("\n".join(facts_lines(facts)))
-        scale = find_scale(facts.classes, given, spellings, f"{file}: column '{facts.label}'")
+        column = f"{file}: column {quoted(facts.label)}"
+        scale = find_scale(facts.classes, given, spellings, column, facts.first_rows)
         _print_labels(facts, scale)
         parts = {} if given or maps or name else parts_next_to(facts)
         if parts and needs_no_entry(scale):

@@ -10,6 +10,7 @@ from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import as_label, label_key
 from ordinal.common.ratings import rating_of
 from ordinal.common.types import Floats
+from ordinal.data.inference import nearest_whole, stray_numbers
 from ordinal.data.label_reader import LabelReader
 from ordinal.own_data.guess import order_of, value_of
 
@@ -42,6 +43,7 @@ def find_scale(
     labels: Sequence[Label] | None,
     spellings: Mapping[Label, Label] | None = None,
     column: str = "the label column",
+    first_rows: Mapping[str, int] | None = None,
 ) -> Scale | None:
     """Return the labels of a file in their order, or None if the order is not known.
 
@@ -50,9 +52,11 @@ def find_scale(
         labels: The labels from lowest to highest, if they are given.
         spellings: Other spellings of labels that are given.
         column: The name of the column for error messages.
+        first_rows: The number of the first row with each spelling, for error messages.
 
     Raises:
-        UserError: ratings are on different scales, or next to words.
+        UserError: ratings are on different scales, or next to words; or a number between whole
+            ones is too rare, see `stray_numbers`.
     """
     given = dict(spellings or {})
     mapped = {label_key(key) for key in given}
@@ -60,7 +64,26 @@ def find_scale(
     if labels is not None:
         return Scale(list(labels), given | _variants(rest, labels))
     scale = _scale_of(rest, column)
+    if scale and not scale.bins:
+        _refuse_stray(rest, column, first_rows or {})
     return scale and Scale(scale.labels, given | scale.map, scale.bins)
+
+
+def _refuse_stray(classes: Mapping[str, int], column: str, first_rows: Mapping[str, int]) -> None:
+    values = _values(classes)
+    rows: Counter[float] = Counter()
+    for key, value in values.items():
+        rows[value] += classes[key]
+    stray = stray_numbers(rows)
+    for key, value in values.items():
+        if value in stray:
+            first = f", first in row {first_rows[key]}" if key in first_rows else ""
+            raise UserError(
+                f"{column} has {quoted(key)} next to whole numbers, in {classes[key]} of "
+                f"{rows.total()} rows{first}: correct it, say which label it means with --map "
+                f"'{key}={nearest_whole(value, rows)}', or list all labels from lowest to highest "
+                "with --labels"
+            )
 
 
 def _scale_of(classes: Mapping[str, int], column: str) -> Scale | None:

@@ -127,6 +127,7 @@ BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
     "blank text": ("r.csv", GOOD + " \t ,4\n", ("r.csv", "row 121", "'review'", "no text")),
     "labels in words": ("r.csv", HEADER + "a,good\nb,poor\n", ("r.csv", "row 1", "'good'")),
     "a third of a star": ("r.csv", GOOD + "fine,4.3\n", ("r.csv", "row 121", "'4.3'")),
+    "a single half step": ("r.csv", GOOD + "fine,4.5\n", ("r.csv, row 121", "'4.5'", "map:")),
     "one class": ("r.csv", HEADER + "fine,4\n" * 20, ("r.csv", "'stars'", "4")),
     "1,001 classes": (
         "r.csv",
