@@ -14,10 +14,11 @@ from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_folder, sha256, write_json
 from ordinal.common.formats import Format
 from ordinal.common.params import Data, Split
+from ordinal.common.parts import File
 from ordinal.common.paths import CATALOG, FACTS, OWN_DATA, RAW, REVIEWS
 from ordinal.data.demo import demo_reviews
 from ordinal.data.detection import detect
-from ordinal.data.files import File, columns_to_keep, files_of_parts, open_files
+from ordinal.data.files import columns_to_keep, files_of_parts, open_files
 from ordinal.data.headers import refuse_missing
 from ordinal.data.inference import labels_of
 from ordinal.data.label_reader import LabelReader
@@ -118,16 +119,16 @@ def local_files(params: Data, entries: list[str]) -> list[File]:
 def find_on_hub(params: Data, folder: Path) -> Found:
     text, label = columns_of(params, params.name)
     hub = fetch_hub_data(params.name, params.revision, params.config, folder)
-    files = [File(table.path, f"{params.name}, {table.name}", table.part) for table in hub.tables]
-    names = hub.class_names.get(label)
-    labels = (
-        labels_in_order(names, label, params.name) if names else labels_in(files, label, hub.format)
-    )
+    names = hub.class_names.get(label, ())
+    if names:
+        labels = labels_in_order(names, label, params.name)
+    else:
+        labels = labels_in(hub.files, label, hub.format)
     if left_out := hub.facts["splits_left_out"]:
         print(f"download: splits left out: {', '.join(left_out)}")
     origin = f"data set {hub.name} of the hub at commit {params.revision}"
     entry = new_entry(params.name, text, label, labels, origin, hub.licence, hub.format)
-    return Found(entry, files, names or (), hub.facts)
+    return Found(entry, hub.files, names, hub.facts)
 
 
 def columns_of(params: Data, what: str) -> tuple[str | list[str], str]:

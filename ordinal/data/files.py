@@ -2,30 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format
-from ordinal.common.parts import part_of
+from ordinal.common.parts import File, part_of
 from ordinal.common.paths import PARTS
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import name_key, refuse_missing
 from ordinal.data.reviews import Layout, Source
 from ordinal.data.tables import read_table
-
-
-@dataclass(frozen=True)
-class File:
-    """A table of reviews."""
-
-    path: Path
-    name: str
-    """Used in error messages, since `path` may be a temporary file."""
-    part: str | None = None
-    """The part that it holds, one of `PARTS`, if the data set is split."""
 
 
 def files_of_parts(folder: Path) -> dict[str, Path]:
