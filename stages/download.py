@@ -29,6 +29,9 @@ from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
 from ordinal.sources.data_files import fetch_data, fetch_url, is_url, shown
 from ordinal.sources.hub_data import PREFIX, fetch_hub_data
 
+ONLY_FOR = {"revision": "URLs and data sets of the hub", "config": "data sets of the hub"}
+"""Parameters of the data that do not apply to a file or an entry of the catalog."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -84,16 +87,30 @@ def find(params: Data, folder: Path) -> Found:
         return find_on_hub(params, folder)
     catalog = load_catalog(CATALOG)
     if params.name in catalog.data:
+        refuse_unused(params, f"{params.name}, an entry of {CATALOG}")
         return find_entry(params, catalog.data[params.name], folder)
     if is_url(params.name):
-        columns = columns_of(params, f"the URL {shown(params.name)}")
+        what = f"the URL {shown(params.name)}"
+        refuse_unused(params, what, ["config"])
+        columns = columns_of(params, what)
         path = fetch_url(params.name, params.revision, folder)
         files, origin = [File(path, shown(params.name))], shown(params.name)
     else:
         files, origin = local_files(params, [*catalog.data]), "a file of the user's own"
-        what = "folder" if Path(params.name).is_dir() else "file"
-        columns = columns_of(params, f"the {what} {params.name}")
+        what = f"the {'folder' if Path(params.name).is_dir() else 'file'} {params.name}"
+        refuse_unused(params, what)
+        columns = columns_of(params, what)
     return Found(new_entry(params.name, *columns, labels_in(files, columns[1]), origin), files)
+
+
+def refuse_unused(params: Data, what: str, unused: Sequence[str] = tuple(ONLY_FOR)) -> None:
+    """Refuse parameters that would be ignored, since this data set has no such thing."""
+    for name in unused:
+        if getattr(params, name) is not None:
+            raise UserError(
+                f"data.{name} is only for {ONLY_FOR[name]}, but data.name is {what}: set "
+                f"data.{name} to null"
+            )
 
 
 def find_entry(params: Data, entry: DataSet, folder: Path) -> Found:

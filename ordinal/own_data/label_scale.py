@@ -77,7 +77,8 @@ def _refuse_stray(classes: Mapping[str, int], column: str, first_rows: Mapping[s
     stray = stray_numbers(rows)
     for key, value in values.items():
         if value in stray:
-            first = f", first in row {first_rows[key]}" if key in first_rows else ""
+            number = first_rows.get(key)
+            first = f", first in row {number} (not counting the header)" if number else ""
             raise UserError(
                 f"{column} has {quoted(key)} next to whole numbers, in {classes[key]} of "
                 f"{rows.total()} rows{first}: correct it, say which label it means with --map "

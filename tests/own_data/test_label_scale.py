@@ -60,7 +60,7 @@ def test_a_rare_number_between_whole_ones_is_refused_until_it_is_mapped(
         find_scale(classes, None, None, "r.csv: column 'stars'", {key: 7})
     said = str(raised.value)
     assert said.startswith(f"r.csv: column 'stars' has '{key}' next to whole numbers, in 1 of 101")
-    assert "rows, first in row 7: correct it" in said
+    assert "rows, first in row 7 (not counting the header): correct it" in said
     [option] = re.findall("--map '(.*?)'", said)
     found = find_scale(classes, None, parse_map([option]))
     assert found == Scale(STARS, {key: nearest})

@@ -296,6 +296,19 @@ def test_parameters_that_do_not_fit_are_refused(
     assert_contains(refused(finished_project, stage), words)
 
 
+@pytest.mark.parametrize("name", ["demo", "r.csv", "parts"])
+@pytest.mark.parametrize(("key", "value"), [("revision", "0" * 40), ("config", "en")])
+def test_a_parameter_that_does_not_apply_to_the_data_set_is_refused(
+    name: str, key: str, value: str, workspace: Path
+) -> None:
+    use_table(workspace, "r.csv", GOOD)
+    (workspace / "parts").mkdir()
+    (workspace / "parts/train.csv").write_text(GOOD)
+    set_params(workspace, {"data.name": name, f"data.{key}": value})
+    words = (f"data.{key} is only for", "data sets of the hub", f"set data.{key} to null", name)
+    assert_contains(refused(workspace, "download"), words)
+
+
 # Folders of models
 
 Change = Callable[[Path], object]
