@@ -7,6 +7,7 @@ import typer
 
 from ordinal.cli import (
     compare,
+    encoder,
     export,
     new_data,
     predict,
@@ -30,5 +31,6 @@ app.command()(study.study)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
 app.command()(serve.serve)
+app.add_typer(encoder.app, name="encoder")
 app.add_typer(export.app, name="export")
 app.command()(push_to_hub.push_to_hub)

@@ -10,6 +10,7 @@ PARTS = ("train", "validation", "test")
 PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 OWN_DATA = Path("data/own")
+ENCODERS = Path("data/encoders")
 
 RAW = Path("data/raw")
 REVIEWS = RAW / "reviews.parquet"

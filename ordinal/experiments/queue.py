@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError, one_line
 from ordinal.common.paths import STUDIES, STUDY_RESULTS
-from ordinal.experiments.study import SEED
+from ordinal.experiments.overrides import SEED
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
