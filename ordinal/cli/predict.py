@@ -1,8 +1,7 @@
 """`ordinal predict`."""
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordinal.cli.options import RUN_AGAIN, TRAINED, Coverage, Model, model_path, print_table
-from ordinal.common.errors import report_user_errors
+from ordinal.common.choices import Precision
+from ordinal.common.errors import CONTINUE, UserError, report_user_errors
 
 if TYPE_CHECKING:
+    from ordinal.prediction.manifest import Options
     from ordinal.prediction.predictor import Predictor
 
 Texts = Annotated[
     list[str] | None,
-    typer.Argument(help="Texts; or one file, with --text; or nothing, to read lines from stdin."),
+    typer.Argument(
+        help="Texts; or a file, with --text; or files, folders and patterns, with --text and a "
+        "folder for --out; or nothing, to read lines from stdin."
+    ),
 ]
 TextColumns = Annotated[
     list[str],
@@ -36,8 +40,11 @@ Formats = Annotated[
     typer.Option("--format", help="FIELD=VALUE of the table's format, such as encoding=cp1252."),
 ]
 Out = Annotated[
-    Path | None,
-    typer.Option(help="A .csv, .jsonl or .parquet file; if not given, CSV goes to stdout."),
+    str | None,
+    typer.Option(
+        help="A .csv, .jsonl or .parquet file; or a folder, for many files, with Parquet files; if "
+        "not given, CSV goes to stdout."
+    ),
 ]
 Bf16 = Annotated[
     bool,
@@ -45,6 +52,23 @@ Bf16 = Annotated[
 ]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Leave the prediction of rows without a text empty.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes that predict into a folder, or actors with --ray; all cores or GPUs if not "
+        "given.",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Predict into a folder with Ray: local starts it on this machine, auto uses the "
+        "cluster of this machine, HOST:PORT another one.",
+    ),
 ]
 
 
@@ -58,6 +82,8 @@ def predict(
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
     formats: Formats = [],  # noqa: B006
+    workers: Workers = None,
+    ray: Ray = None,
 ) -> None:
     """Predict the label of each text, with an interval and the probability of every label.
 
@@ -68,20 +94,23 @@ def predict(
     Probabilities may differ in the second digit, and with them the ends of intervals.
     """
     from ordinal.common.formats import Format
-    from ordinal.prediction.inputs import choose_texts
-    from ordinal.prediction.streaming import predict_rows, table_writer
+    from ordinal.prediction.blocks import names_folder, stand_for_files
+    from ordinal.prediction.manifest import Options
 
     texts = texts or []
-    with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
+    are_files = bool(texts) and (bool(text) or stand_for_files(texts))
+    folder = out if out and are_files and names_folder(out, texts) else None
+    with report_user_errors(CONTINUE if folder else RUN_AGAIN), model_path(model) as path:
         load_once = cache(partial(_load, path, coverage, bf16))
         columns = text or _columns_of_model(texts, path, load_once)
-        source = choose_texts(texts, columns, out, sys.stdin, Format.parse(formats), keep)
-        predictor = load_once()
-        if texts and not columns and not out and sys.stdout.isatty():
-            _print_predictions(predictor, texts)
-            return
-        for table in predict_rows(predictor, source, keep_going):
-            write(table)
+        precision: Precision = "bf16-mixed" if bf16 else "auto"
+        options = Options(columns, keep, Format.parse(formats), coverage, precision)
+        if folder and columns:
+            _predict_folder(texts, path, options, folder, workers, ray)
+        elif workers or ray:
+            raise UserError("--workers and --ray need files, --text, and a folder for --out")
+        else:
+            _predict_texts(texts, load_once, options, Path(out) if out else None, keep_going)
 
 
 def _load(path: Path, coverage: float, bf16: bool) -> "Predictor":
@@ -90,27 +119,81 @@ def _load(path: Path, coverage: float, bf16: bool) -> "Predictor":
 
     if not bf16:
         return load(path, coverage=coverage)
-    from ordinal.model.device import choose_device, slow_precision
-
     predictor = load(path, coverage=coverage, precision="bf16-mixed")
-    if warning := slow_precision("bf16-mixed", choose_device("auto")):
-        print(f"predict: {warning}", file=sys.stderr)
+    _warn_if_slow()
     return predictor
 
 
+def _warn_if_slow() -> None:
+    from ordinal.model.device import choose_device, slow_precision
+
+    if warning := slow_precision("bf16-mixed", choose_device("auto")):
+        print(f"predict: {warning}", file=sys.stderr)
+
+
 def _columns_of_model(
-    texts: list[str], path: Path, load_once: Callable[[], "Predictor"]
+    texts: Sequence[str], path: Path, load_once: Callable[[], "Predictor"]
 ) -> list[str]:
-    """Return the text columns of the model if `texts` is one file, and the model has several."""
+    """Return the text columns of the model if `texts` are files, and the model has several."""
+    from ordinal.prediction.blocks import stand_for_files
     from ordinal.prediction.load import text_columns
 
-    is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
-    if not is_file:
+    if not stand_for_files(texts):
         return []
     return list(load_once().columns) if path.suffix == ".onnx" else text_columns(path)
 
 
-def _print_predictions(predictor: "Predictor", texts: list[str]) -> None:
+def _predict_texts(
+    texts: Sequence[str],
+    load_once: Callable[[], "Predictor"],
+    options: "Options",
+    out: Path | None,
+    keep_going: bool,
+) -> None:
+    """Write the predictions of texts, of lines or of one table to a file or to stdout."""
+    from ordinal.prediction.inputs import choose_texts
+    from ordinal.prediction.streaming import predict_rows, table_writer
+
+    with table_writer(out) as write:
+        source = choose_texts(texts, options.text, out, sys.stdin, options.format, options.keep)
+        predictor = load_once()
+        if texts and not options.text and not out and sys.stdout.isatty():
+            _print_predictions(predictor, texts)
+            return
+        for table in predict_rows(predictor, source, keep_going):
+            write(table)
+
+
+def _predict_folder(
+    names: Sequence[str],
+    model: Path,
+    options: "Options",
+    out: str,
+    workers: int | None,
+    address: str | None,
+) -> None:
+    """Write the predictions of many tables into a folder, and print a summary."""
+    from ordinal.prediction.folder import in_processes, predict_folder
+
+    if options.precision == "bf16-mixed" and not address:
+        _warn_if_slow()
+    if address:
+        from ordinal.prediction.on_ray import on_ray
+
+        run = partial(on_ray, address, workers)
+    else:
+        run = partial(in_processes, workers)
+    summary = predict_folder(names, model, options, out, run)
+    print(
+        f"{summary.predicted:,} rows predicted, {summary.skipped:,} skipped (predicted before), "
+        f"{summary.bad:,} bad (listed in {out.rstrip('/')}/_bad_rows)"
+    )
+    if summary.problems:
+        problems = "; ".join(summary.problems)
+        raise UserError(f"{len(summary.problems)} of the files can't be read: {problems}")
+
+
+def _print_predictions(predictor: "Predictor", texts: Sequence[str]) -> None:
     from ordinal.reporting.terminal import predictions_table
 
     print_table(predictions_table(texts, predictor.predict(texts)))

@@ -4,12 +4,13 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
@@ -19,7 +20,9 @@ from ordinal.data.carried import carried_arrays, table_schema
 from ordinal.data.headers import name_key, refuse_missing
 from ordinal.data.rows import join_cells
 from ordinal.data.tables import KINDS, kind_of, read_table
+from ordinal.sources.data_files import is_url
 
+INTO_FOLDER = "name a folder for the predictions with --out"
 ROWS_PER_CHUNK = 2048  # texts in memory at once, which are sorted by length together
 
 
@@ -56,11 +59,13 @@ def choose_texts(
             is no stdin, or `out` is the file that is read.
     """
     if columns:
-        if len(arguments) != 1:
+        if not arguments:
             raise UserError("--text names the column of one file: add the name of that file")
         path = Path(arguments[0])
         if path.is_dir():
-            raise UserError(f"{path} is a folder: name a file in it")
+            raise UserError(f"{path} is a folder: name a file in it, or {INTO_FOLDER}")
+        if len(arguments) > 1 or is_url(arguments[0]):
+            raise UserError(f"{arguments[0]} is not the only local file: {INTO_FOLDER}")
         if out and out.resolve() == path.resolve():
             raise UserError(f"--out {out} is the file with the texts: choose another name")
         return TextSource(str(path), rows_of_file(path, columns, keep, fixed))
@@ -122,18 +127,54 @@ def rows_of_file(
     if not path.exists():
         raise UserError(f"{path} is missing: --text names the column of a file")
     name, repairs = str(path), Counter[str]()
-    others = _columns_to_return(table_schema(path, columns, name, fixed), keep, name)
+    others = columns_to_return(table_schema(path, columns, name, fixed), keep, name)
+    for rows in read_rows(path, name, columns, others, fixed, repairs):
+        yield chunk_of(rows, len(columns), others)
+    report_repairs(name, repairs)
+
+
+def read_rows(
+    path: Path,
+    name: str,
+    columns: Sequence[str],
+    others: pa.Schema,
+    fixed: Format | None,
+    repairs: Counter[str],
+) -> Iterator[pd.DataFrame]:
+    """Yield the text columns and the other columns of a table, `ROWS_PER_CHUNK` rows at a time.
+
+    Raises:
+        UserError: the file can't be read without loss, or lacks a column.
+    """
     for table in read_table(path, columns, name, fixed, repairs, others.names):
         for start in range(0, len(table), ROWS_PER_CHUNK):
-            rows = table.iloc[start : start + ROWS_PER_CHUNK]
-            texts = rows.iloc[:, : len(columns)].itertuples(index=False, name=None)
-            carried = carried_arrays(rows.iloc[:, len(columns) :], others)
-            yield Chunk([*map(join_cells, texts)], pa.table(carried, schema=others))
+            yield table.iloc[start : start + ROWS_PER_CHUNK]
+
+
+def chunk_of(rows: pd.DataFrame, texts: int, others: pa.Schema) -> Chunk:
+    """Return rows whose first `texts` columns are the text, with the `others` in their types."""
+    cells = rows.iloc[:, :texts].itertuples(index=False, name=None)
+    carried = carried_arrays(rows.iloc[:, texts:], others)
+    return Chunk([*map(join_cells, cells)], pa.table(carried, schema=others))
+
+
+def report_repairs(name: str, repairs: Mapping[str, int]) -> None:
+    """Print the number of repairs of a file, by kind, on stderr."""
     for repair, number in repairs.items():
-        tqdm.write(f"{path}: {repair}: {number}", file=sys.stderr)
+        tqdm.write(f"{name}: {repair}: {number}", file=sys.stderr)
 
 
-def _columns_to_return(schema: pa.Schema, keep: Sequence[str], name: str) -> pa.Schema:
+def columns_to_return(schema: pa.Schema, keep: Sequence[str], name: str) -> pa.Schema:
+    """Return the columns of a table to return next to the predictions.
+
+    Args:
+        schema: All columns of the table.
+        keep: The names of the columns to return; all with a name if there are none.
+        name: The name of the file in error messages.
+
+    Raises:
+        UserError: a column is missing, or it is not clear which one is meant.
+    """
     if keep:
         refuse_missing(keep, schema.names, name)
         return pa.schema([schema.field(name_key(column)) for column in keep])

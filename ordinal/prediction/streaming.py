@@ -53,14 +53,21 @@ def predict_rows(
 
 
 def _with_columns(table: pd.DataFrame, others: pa.Table) -> pd.DataFrame:
-    names = list(map(str, table))
-    for name in others.column_names:
-        while name in names:
-            name += "_in_file"
-        names.append(name)
+    own = list(map(str, table))
+    names = [*own, *distinct_names(own, others.column_names)]
     # In Arrow's types, whole numbers stay so next to missing values.
     columns: pd.DataFrame = others.to_pandas(types_mapper=pd.ArrowDtype)
     return pd.concat([table, columns], axis=1).set_axis(names, axis=1)
+
+
+def distinct_names(own: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names of a file's columns that follow our `own`; `_in_file` makes them differ."""
+    taken = list(own)
+    for name in names:
+        while name in taken:
+            name += "_in_file"
+        taken.append(name)
+    return taken[len(own) :]
 
 
 def _usable(cells: dict[int, object], source: str, keep_going: bool) -> dict[int, str]:

@@ -1,0 +1,200 @@
+"""Predict many files into a folder, with several processes. An interrupted run can be continued."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import active_children, get_context, parent_process
+from pathlib import Path
+from threading import Thread
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from ordinal.common.errors import UserError
+from ordinal.data.carried import table_schema
+from ordinal.prediction.blocks import Block, Input, divide, find_inputs
+from ordinal.prediction.inputs import columns_to_return, report_repairs
+from ordinal.prediction.load import load
+from ordinal.prediction.manifest import (
+    Options,
+    known_first,
+    read_manifest,
+    settings,
+    update_manifest,
+)
+from ordinal.prediction.parts import BAD_ROWS, PART, Job, Outcome, complete_files, predict_block
+from ordinal.prediction.predictor import Predictor
+from ordinal.prediction.storage import files_below, join, local_copy, rows_in
+
+BYTES_PER_WORKER = 1 << 20  # less text is predicted sooner than another process is started
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Predicts blocks, one after the other, with one model."""
+
+    model: Path
+    options: Options
+    job: Job
+
+    def __call__(self, block: Block) -> Outcome:
+        """Predict a block."""
+        return predict_block(self.predictor, block, self.job)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model, which is loaded on first use."""
+        return load(self.model, coverage=self.options.coverage, precision=self.options.precision)
+
+
+Run = Callable[[Worker, Sequence[Input]], Iterator[Outcome]]
+"""A way to predict files, which yields the outcomes of blocks in any order."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The result of a run."""
+
+    predicted: int
+    """Rows predicted by this run."""
+    skipped: int
+    """Rows predicted by earlier runs."""
+    bad: int
+    """Rows without usable text."""
+    problems: Sequence[str]
+    """The reasons why files can't be read."""
+
+
+def predict_folder(
+    names: Sequence[str], model: Path, options: Options, out: str, run: Run
+) -> Summary:
+    """Predict the files that `names` stand for into the folder `out`, a path or URL.
+
+    The folder may have predictions of an earlier run, which are not made again. Repairs are
+    reported on stderr.
+
+    Raises:
+        UserError: a name stands for no file, the model can't be loaded, or the folder has results
+            of another model, with other options, or of other files.
+    """
+    manifest = read_manifest(out)
+    files = known_first(find_inputs(names, out), manifest)
+    job = Job(out, options.text, _columns(files[0], options), options.keep, options.format)
+    for name in update_manifest(out, manifest, settings(model, options, job.others), files):
+        tqdm.write(f"{name} has changed and is predicted again", file=sys.stderr)
+    before = files_below(out)
+    complete = complete_files(before)
+    left = [file for file in files if file.id not in complete]
+    problems = _report(run(Worker(model, options, job), left), left) if left else []
+    skipped, written = (
+        _rows(out, filter(PART.fullmatch, parts)) for parts in (before, files_below(out))
+    )
+    bad = _rows(out, [name for name in files_below(out) if name.startswith(f"{BAD_ROWS}/")])
+    return Summary(written - skipped, skipped, bad, problems)
+
+
+def _columns(first: Input, options: Options) -> pa.Schema:
+    with local_copy(first.name) as path:
+        schema = table_schema(path, options.text, first.name, options.format)
+    return columns_to_return(schema, options.keep, first.name)
+
+
+def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> list[str]:
+    """Show the progress and the repairs, and return the reasons why files can't be read."""
+    problems = {}
+    size = sum(file.size for file in files)
+    with tqdm(desc="predict", total=size, unit="B", unit_scale=True, disable=None) as bar:
+        for outcome in outcomes:
+            bar.update(outcome.size)
+            report_repairs(outcome.file, outcome.repairs)
+            if outcome.problem:
+                problems[outcome.file] = outcome.problem
+    return [*problems.values()]
+
+
+def _rows(out: str, parts: Iterable[str]) -> int:
+    with ThreadPoolExecutor() as pool:
+        return sum(pool.map(lambda part: rows_in(join(out, part)), parts))
+
+
+def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> Iterator[Outcome]:
+    """Predict files in several processes, each with its own model and share of the CPUs.
+
+    Args:
+        number: The number of processes. With 1, this process predicts. None chooses the number for
+            the CPUs, or 1 if there is a GPU.
+        worker: The work.
+        files: The files.
+
+    Raises:
+        UserError: a process was killed.
+    """
+    number = number or _processes_for(files, worker.model)
+    blocks = divide(files, number)
+    if min(number, len(blocks)) == 1:
+        yield from map(worker, blocks)
+        return
+    threads = max(1, _cpus() // number)
+    with ProcessPoolExecutor(number, get_context("spawn"), _start, (worker, threads)) as pool:
+        try:
+            futures = [pool.submit(_predict, block) for block in blocks]
+            yield from (future.result() for future in as_completed(futures))
+        except BrokenProcessPool:
+            raise UserError(
+                "a process of the prediction was killed, perhaps for lack of memory: run the "
+                "command again to continue, with fewer --workers"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
+            raise
+
+
+def _processes_for(files: Iterable[Input], model: Path) -> int:
+    number = min(_cpus(), sum(file.size for file in files) // BYTES_PER_WORKER)
+    if number <= 1 or (model.suffix != ".onnx" and _has_gpu()):
+        return 1
+    return number
+
+
+def _has_gpu() -> bool:
+    from ordinal.model.device import choose_device
+
+    return choose_device("auto").type != "cpu"
+
+
+def _cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_worker: Worker
+"""The worker of this process."""
+
+
+def _start(worker: Worker, threads: int) -> None:
+    """Prepare a process of `in_processes`, which ends with its parent."""
+    global _worker
+    _worker = worker
+    for name in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+    os._exit(1)
+
+
+def _predict(block: Block) -> Outcome:
+    return _worker(block)

@@ -1,0 +1,170 @@
+"""Predict blocks on a Ray cluster, with Ray Data."""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordinal.common.errors import DEBUG, UserError, one_line
+from ordinal.prediction.blocks import Block, Input, divide
+from ordinal.prediction.folder import Worker
+from ordinal.prediction.parts import Outcome
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+LOCAL = "local"
+"""The address that starts Ray on this machine."""
+OBJECT_STORE = 256 << 20  # bytes, next to the model; blocks need next to none
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def on_ray(
+    address: str, actors: int | None, worker: Worker, files: Sequence[Input]
+) -> Iterator[Outcome]:
+    """Predict files with actors that hold one model each, on a GPU if the cluster has some.
+
+    If a node fails, the other actors predict its blocks.
+
+    Args:
+        address: An address of `ray.init`: `local`, `auto`, or HOST:PORT.
+        actors: The number of actors; None uses the whole cluster.
+        worker: The work.
+        files: The files.
+
+    Raises:
+        UserError: Ray is not installed, or there is no cluster at the address.
+    """
+    model = _files(worker.model)
+    with _cluster(address, sum(content.nbytes for content in model.values())) as ray:
+        resources = ray.cluster_resources()
+        gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
+        number = actors or gpus or int(resources.get("CPU", 1))
+        blocks = divide(files, number)
+        numbers = [{"block": number} for number in range(len(blocks))]
+        # Not ray.data.range, whose tasks would wait for a CPU that no actor holds.
+        outcomes = ray.data.from_items(numbers, override_num_blocks=len(blocks)).map_batches(
+            _Actor,
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=min(number, len(blocks))),
+            num_cpus=1,
+            num_gpus=1 if gpus else None,
+            fn_constructor_args=(worker, blocks, ray.put(model)),
+        )
+        try:
+            for row in outcomes.iter_rows():
+                yield Outcome(**json.loads(row["outcome"]))
+        except ray.exceptions.RayError as error:
+            raise _cause(error) from None
+
+
+class _Actor:
+    """An actor of Ray Data, which predicts blocks by their numbers."""
+
+    def __init__(self, worker: Worker, blocks: Sequence[Block], model: "ObjectRef[Any]") -> None:
+        import ray
+
+        self.blocks = blocks
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / worker.model.name
+            _write(ray.get(model), path)
+            self.worker = replace(worker, model=path)
+            self.worker.predictor  # noqa: B018 (loads it)
+
+    def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[str]]:
+        outcomes = [self.worker(self.blocks[number]) for number in batch["block"]]
+        return {"outcome": [json.dumps(asdict(outcome)) for outcome in outcomes]}
+
+
+def _files(model: Path) -> dict[str, Bytes]:
+    """Return the content of a model's files by their paths in its folder, or "" for one file."""
+    paths = [model] if model.is_file() else [path for path in model.rglob("*") if path.is_file()]
+    return {
+        "" if path == model else path.relative_to(model).as_posix(): np.fromfile(path, np.uint8)
+        for path in paths
+    }
+
+
+def _write(files: Mapping[str, Bytes], model: Path) -> None:
+    for name, content in files.items():
+        path = model / name if name else model
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content.tofile(path)
+
+
+@contextmanager
+def _cluster(address: str, model_size: int) -> Iterator[Any]:
+    """Yield the module ray, connected to a cluster.
+
+    Ray's messages are shown if `DEBUG` is set. Its statistics of use are not sent.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    is_quiet = os.environ.get(DEBUG) != "1"
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise UserError("ray is missing: install it with `pip install '.[ray]'`") from None
+    here = {"include_dashboard": False, "object_store_memory": OBJECT_STORE + 2 * model_size}
+    handler = signal.getsignal(signal.SIGTERM)  # ray replaces it
+    with _silence(ray) if is_quiet else nullcontext():
+        try:
+            ray.init(
+                address,
+                log_to_driver=not is_quiet,
+                logging_level=logging.CRITICAL if is_quiet else logging.INFO,
+                **here if address == LOCAL else {},
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(f"--ray {address}: can't connect to Ray: {one_line(error)}") from None
+        signal.signal(signal.SIGTERM, handler)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _silence(ray: Any) -> Iterator[None]:
+    """Suppress what Ray prints: log messages, reports of failed nodes, and errors of its core.
+
+    Its threads print reports to Python's stdout, and its core prints to the stderr of the process.
+    Python's stderr, which shows our progress, is kept.
+    """
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    stderr = os.dup(2)
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w"))  # noqa: PTH123
+        stack.enter_context(redirect_stdout(nowhere))
+        if sys.stderr is sys.__stderr__:
+            ours = stack.enter_context(os.fdopen(os.dup(2), "w", buffering=1))
+            stack.enter_context(redirect_stderr(ours))
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _cause(error: Exception) -> Exception:
+    """Return the `UserError` that an error of Ray arose from, or the error itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return UserError(str(getattr(cause, "cause", cause)))
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    return error
