@@ -14,6 +14,7 @@ from ordinal.cli import (
     push_to_hub,
     report,
     results,
+    search,
     serve,
     study,
 )
@@ -28,6 +29,7 @@ app.command()(results.results)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(study.study)
+app.command()(search.search)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
 app.command()(serve.serve)

@@ -29,6 +29,7 @@ BASELINE = Path("metrics/baseline.json")
 MODEL_CARD = Path("metrics/model_card.md")
 PLOTS = Path("metrics/plots")
 STUDY_RESULTS = Path("metrics/studies")
+SEARCH_RESULTS = Path("metrics/searches")
 
 STUDIES = Path("studies")
 DVC_LOCK = Path("dvc.lock")

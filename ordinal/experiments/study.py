@@ -124,16 +124,18 @@ def _refuse_other_rows(path: Path, place: str, parameters: Mapping[str, Any]) ->
 
 
 def _local_files(file: _File) -> Iterator[Path]:
-    catalog, data, model = load_catalog(CATALOG), Data.load(), Model.load()
+    data, model = Data.load(), Model.load()
     for own in file.variants.values():
         parameters = {"data.name": data.name, "model.name": model.name} | file.set | own
-        name = parameters["data.name"]
-        sources: list[Any] = [*catalog.data[name].sources] if name in catalog.data else [name]
-        encoder = catalog.encoders.get(parameters["model.name"])
-        sources += [parameters["model.name"]] if encoder is None else _folders(encoder)
-        for source in sources:
-            if isinstance(source, str) and Path(source).exists():
-                yield Path(source)
+        yield from local_files(parameters["data.name"], parameters["model.name"])
+
+
+def local_files(data: str, model: str) -> list[Path]:
+    """Return the local files and folders of a data set and an encoder, given by their names."""
+    catalog = load_catalog(CATALOG)
+    sources: list[Any] = [*catalog.data[data].sources] if data in catalog.data else [data]
+    sources += _folders(catalog.encoders[model]) if model in catalog.encoders else [model]
+    return [Path(source) for source in sources if isinstance(source, str) and Path(source).exists()]
 
 
 def _folders(encoder: Encoder) -> list[str]:
