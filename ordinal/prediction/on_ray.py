@@ -18,6 +18,8 @@ import numpy.typing as npt
 from ordinal.common.errors import DEBUG, UserError, one_line
 from ordinal.prediction.blocks import Block, Input, divide
 from ordinal.prediction.folder import Worker
+from ordinal.prediction.load import load
+from ordinal.prediction.manifest import model_files
 from ordinal.prediction.parts import Outcome
 
 if TYPE_CHECKING:
@@ -44,9 +46,13 @@ def on_ray(
         files: The files.
 
     Raises:
-        UserError: Ray is not installed, or there is no cluster at the address.
+        UserError: Ray is not installed, there is no cluster at the address, or the model can't be
+            loaded.
     """
-    model = _files(worker.model)
+    options = worker.job.options
+    # Ray would report a model that can't be loaded with the traceback of an actor.
+    load(worker.model, coverage=options.coverage, precision=options.precision, accelerator="cpu")
+    model = {name: np.fromfile(path, np.uint8) for name, path in model_files(worker.model).items()}
     with _cluster(address, sum(content.nbytes for content in model.values())) as ray:
         resources = ray.cluster_resources()
         gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
@@ -87,18 +93,9 @@ class _Actor:
         return {"outcome": [json.dumps(asdict(outcome)) for outcome in outcomes]}
 
 
-def _files(model: Path) -> dict[str, Bytes]:
-    """Return the content of a model's files by their paths in its folder, or "" for one file."""
-    paths = [model] if model.is_file() else [path for path in model.rglob("*") if path.is_file()]
-    return {
-        "" if path == model else path.relative_to(model).as_posix(): np.fromfile(path, np.uint8)
-        for path in paths
-    }
-
-
 def _write(files: Mapping[str, Bytes], model: Path) -> None:
     for name, content in files.items():
-        path = model / name if name else model
+        path = model / name
         path.parent.mkdir(parents=True, exist_ok=True)
         content.tofile(path)
 
