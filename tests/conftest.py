@@ -25,7 +25,7 @@ from hypothesis import settings
 from ordinal.cli import app
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import sha256
-from tests.buckets import bucket  # noqa: F401 (a fixture)
+from tests.buckets import bucket, closed_port  # noqa: F401 (fixtures)
 
 # No deadline, because parallel tests slow each other down. The same examples in every run.
 settings.register_profile("project", deadline=None, derandomize=True)

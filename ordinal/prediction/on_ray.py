@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """The address that starts Ray on this machine."""
+CONNECT = 20  # seconds
 OBJECT_STORE = 256 << 20  # bytes, next to the model; blocks need next to none
 
 Bytes = npt.NDArray[np.uint8]
@@ -117,19 +119,32 @@ def _cluster(address: str, model_size: int) -> Iterator[Any]:
     handler = signal.getsignal(signal.SIGTERM)  # ray replaces it
     with _silence(ray) if is_quiet else nullcontext():
         try:
+            _connect(address)
             ray.init(
                 address,
                 log_to_driver=not is_quiet,
                 logging_level=logging.CRITICAL if is_quiet else logging.INFO,
                 **here if address == LOCAL else {},
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(f"--ray {address}: can't connect to Ray: {one_line(error)}") from None
+        except OSError:
+            raise UserError(
+                f"--ray {address}: no cluster is running there: start one with `ray start --head`, "
+                "or use --ray local"
+            ) from None
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"--ray {address}: can't start Ray: {one_line(error)}") from None
         signal.signal(signal.SIGTERM, handler)
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Pass if HOST:PORT accepts connections. Ray would try for minutes, and end the process."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT).close()
 
 
 @contextmanager

@@ -369,13 +369,12 @@ def in_two_processes(place: Place) -> None:
 def test_several_processes_predict_the_same_and_end_with_the_command(place: Place) -> None:
     process = PROCESSES.Process(target=in_two_processes, args=(place,))
     process.start()
-    while len(children := psutil.Process(process.pid).children()) < 3:  # with Python's own
+    while len(children := psutil.Process(process.pid).children()) < 2:
         process.join(0.05)
         assert process.is_alive()
     process.kill()
     process.join()
-    _, alive = psutil.wait_procs(children, timeout=60)
-    assert alive == []
+    psutil.wait_procs(children)
     assert "rows predicted" in place.predict("--workers", "2")
     place.assert_complete()
 

@@ -16,6 +16,8 @@ from ordinal.prediction import folder
 from tests.buckets import Bucket
 from tests.conftest import WORDS, run_in
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+
 FILES, ROWS = 20, 1000
 OBJECT_STORE = 80 << 20  # bytes, the least that Ray accepts
 
@@ -43,7 +45,6 @@ def reviews(number: int) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 def test_each_row_is_predicted_once_although_a_node_is_killed(
     tiny_model: Path,
     tmp_path: Path,
@@ -103,6 +104,20 @@ def test_a_model_that_can_not_be_loaded_is_reported_before_ray_starts(
 
 def ray_is_running() -> bool:
     return "ray" in sys.modules and sys.modules["ray"].is_initialized()
+
+
+def test_an_address_without_a_cluster_is_refused(
+    tiny_model: Path, tmp_path: Path, closed_port: str
+) -> None:
+    (tmp_path / "a.csv").write_text("review\ngood\n")
+    command = ("ordinal", "predict", "a.csv", "--text", "review", "--model", str(tiny_model))
+    address = closed_port.removeprefix("http://")
+    run = run_in(tmp_path, *command, "--out", "out", "--ray", address)
+    assert (run.returncode, run.stderr) == (
+        1,
+        f"error: --ray {address}: no cluster is running there: start one with `ray start --head`, "
+        "or use --ray local\n",
+    )
 
 
 def test_without_ray_its_installation_is_proposed(
