@@ -12,7 +12,7 @@ from onnxruntime.quantization import QuantType
 
 from ordinal.common.paths import MODEL, TOKENIZED
 from ordinal.prediction.forms import FormFigures, compare_forms
-from ordinal.prediction.onnx import export_onnx, quantize_onnx
+from ordinal.prediction.onnx import INT8, export_onnx, quantize_onnx
 from ordinal.tokenization.tokens import Tokens
 
 MATRICES = {"op_types_to_quantize": ["MatMul", "Gemm"]}  # the word embeddings stay in fp32
@@ -21,8 +21,10 @@ CHOICES: dict[str, dict[str, Any]] = {
     "per_channel": {"per_channel": True},
     "per_channel, reduce_range": {"per_channel": True, "reduce_range": True},
     "per_channel, QUInt8": {"per_channel": True, "weight_type": QuantType.QUInt8},
+    "per_channel, zero points": INT8,
     "MatMul and Gemm": MATRICES,
     "MatMul and Gemm, per_channel": MATRICES | {"per_channel": True},
+    "MatMul and Gemm, zero points": MATRICES | INT8,
 }
 LINE = "{:30} {:>6} {:>7} {:>7} {:>18} {:>9}"
 

@@ -17,7 +17,7 @@ def main() -> None:
         parameters={
             "split": Split.load().model_dump(),
             "tokenize": Tokenize.load().model_dump(),
-            "train": Train.load().model_dump(),
+            "train": Train.load().model_dump(exclude={"logger"}),
             "evaluate": Evaluate.load().model_dump(),
         },
         encoder=describe_encoder(Model.load()),

@@ -14,10 +14,11 @@ from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_folder, sha256, write_json
 from ordinal.common.formats import Format
 from ordinal.common.params import Data, Split
+from ordinal.common.parts import File
 from ordinal.common.paths import CATALOG, FACTS, OWN_DATA, RAW, REVIEWS
 from ordinal.data.demo import demo_reviews
 from ordinal.data.detection import detect
-from ordinal.data.files import File, columns_to_keep, files_of_parts, open_files
+from ordinal.data.files import columns_to_keep, files_of_parts, open_files
 from ordinal.data.headers import refuse_missing
 from ordinal.data.inference import labels_of
 from ordinal.data.label_reader import LabelReader
@@ -27,6 +28,9 @@ from ordinal.own_data.class_names import labels_in_order, name_classes
 from ordinal.sources.catalog import BUILTIN, DataSet, load_catalog, unknown_name
 from ordinal.sources.data_files import fetch_data, fetch_url, is_url, shown
 from ordinal.sources.hub_data import PREFIX, fetch_hub_data
+
+ONLY_FOR = {"revision": "URLs and data sets of the hub", "config": "data sets of the hub"}
+"""Parameters of the data that do not apply to a file or an entry of the catalog."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +87,30 @@ def find(params: Data, folder: Path) -> Found:
         return find_on_hub(params, folder)
     catalog = load_catalog(CATALOG)
     if params.name in catalog.data:
+        refuse_unused(params, f"{params.name}, an entry of {CATALOG}")
         return find_entry(params, catalog.data[params.name], folder)
     if is_url(params.name):
-        columns = columns_of(params, f"the URL {shown(params.name)}")
+        what = f"the URL {shown(params.name)}"
+        refuse_unused(params, what, ["config"])
+        columns = columns_of(params, what)
         path = fetch_url(params.name, params.revision, folder)
         files, origin = [File(path, shown(params.name))], shown(params.name)
     else:
         files, origin = local_files(params, [*catalog.data]), "a file of the user's own"
-        what = "folder" if Path(params.name).is_dir() else "file"
-        columns = columns_of(params, f"the {what} {params.name}")
+        what = f"the {'folder' if Path(params.name).is_dir() else 'file'} {params.name}"
+        refuse_unused(params, what)
+        columns = columns_of(params, what)
     return Found(new_entry(params.name, *columns, labels_in(files, columns[1]), origin), files)
+
+
+def refuse_unused(params: Data, what: str, unused: Sequence[str] = tuple(ONLY_FOR)) -> None:
+    """Refuse parameters that would be ignored, since this data set has no such thing."""
+    for name in unused:
+        if getattr(params, name) is not None:
+            raise UserError(
+                f"data.{name} is only for {ONLY_FOR[name]}, but data.name is {what}: set "
+                f"data.{name} to null"
+            )
 
 
 def find_entry(params: Data, entry: DataSet, folder: Path) -> Found:
@@ -118,16 +136,16 @@ def local_files(params: Data, entries: list[str]) -> list[File]:
 def find_on_hub(params: Data, folder: Path) -> Found:
     text, label = columns_of(params, params.name)
     hub = fetch_hub_data(params.name, params.revision, params.config, folder)
-    files = [File(table.path, f"{params.name}, {table.name}", table.part) for table in hub.tables]
-    names = hub.class_names.get(label)
-    labels = (
-        labels_in_order(names, label, params.name) if names else labels_in(files, label, hub.format)
-    )
+    names = hub.class_names.get(label, ())
+    if names:
+        labels = labels_in_order(names, label, params.name)
+    else:
+        labels = labels_in(hub.files, label, hub.format)
     if left_out := hub.facts["splits_left_out"]:
         print(f"download: splits left out: {', '.join(left_out)}")
     origin = f"data set {hub.name} of the hub at commit {params.revision}"
     entry = new_entry(params.name, text, label, labels, origin, hub.licence, hub.format)
-    return Found(entry, files, names or (), hub.facts)
+    return Found(entry, hub.files, names, hub.facts)
 
 
 def columns_of(params: Data, what: str) -> tuple[str | list[str], str]:

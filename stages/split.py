@@ -18,11 +18,10 @@ from ordinal.common.paths import FACTS, PARTS, REVIEWS, SPLIT, SPLIT_COUNTS
 from ordinal.common.types import Labels, Rows
 from ordinal.data.column_split import codes_of, given_split, group_split, time_split
 from ordinal.data.headers import name_key
-from ordinal.data.leaks import count_shared, leak_warnings, near_fingerprints
+from ordinal.data.leaks import count_shared, fingerprints, leak_warnings
 from ordinal.data.split import (
     Parts,
     Prints,
-    fingerprints,
     hash_split,
     label_warnings,
     shuffle_split,
@@ -39,14 +38,14 @@ def main() -> None:
     names = facts["labels"]
     labels = read_labels(reviews)
     column = read_column(reviews, params)
-    prints = fingerprints(read_texts(reviews))
-    parts = assign_parts(params, prints, labels, names, column)
+    groups = groups_in(column, params)
+    prints, near = fingerprints(read_texts(reviews))
+    parts = assign_parts(params, prints, labels, names, column, groups)
     sizes = {part: int((parts == index).sum()) for index, part in enumerate(PARTS)}
     refuse_small_parts(sizes)
     with atomic_folder(SPLIT) as out:
         write_parts(reviews, parts, out)
-    near = near_fingerprints(read_texts(reviews))
-    shared = count_shared(prints, near, groups_in(column, params), parts)
+    shared = count_shared(prints, near, groups, parts)
     warnings = [
         *label_warnings(labels, parts, names, params.method),
         *leak_warnings(shared, sizes["test"], params),
@@ -90,6 +89,7 @@ def assign_parts(
     labels: Labels,
     names: Sequence[str],
     column: pa.ChunkedArray | None,
+    groups: Rows | None,
 ) -> Parts:
     shares = (params.train, params.validation, params.test)
     name = params.column or PART
@@ -99,7 +99,8 @@ def assign_parts(
             print(f"split: no validation part is given: {moved} train rows, at random, become it")
         return parts
     if params.method == "group":
-        return group_split(codes_of(column)[0], name, shares, params.seed)
+        assert groups is not None
+        return group_split(groups, name, shares, params.seed)
     if params.method == "time":
         return time_split(column, name, shares)
     if params.method == "hash":

@@ -4,10 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from ordinal.common.errors import report_user_errors
-from ordinal.common.files import atomic_file, atomic_folder, read_json, write_json
+from ordinal.common.files import atomic_folder, read_json, write_json
 from ordinal.common.params import Train
 from ordinal.common.paths import FACTS, MODEL, PLOTS, PRETRAINED, TOKENIZED
 from ordinal.distributions.calibration import calibrate
@@ -19,12 +17,13 @@ from ordinal.tokenization.tokens import Tokens
 from ordinal.training.checkpoints import computed_by, run_key
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
 from ordinal.training.fine_tuning import fit
+from ordinal.training.loggers import new_logger
 
 # DVC_ROOT is the project's folder, even if DVC runs the stage in a temporary copy of it, so that
 # the next run finds the checkpoints.
 ROOT = Path(os.environ.get("DVC_ROOT", ""))
 CHECKPOINTS = ROOT / "checkpoints"
-LOG = ROOT / "logs/train.json"  # not an output of the stage: it differs between machines
+LOGS = ROOT / "logs"  # no outputs of the stage: they differ between machines and moments
 
 
 def main() -> None:
@@ -34,8 +33,10 @@ def main() -> None:
     token_files = [TOKENIZED / f"{part}.arrow" for part in ("train", "validation")]
     train, validation = map(Tokens.load, token_files)
     inputs = [FACTS, *token_files, *sorted(PRETRAINED.iterdir())]
-    settings = recipe.model_dump_json(exclude={"checkpoint_every"})
-    checkpoints = CHECKPOINTS / run_key(settings, inputs)
+    settings = recipe.model_dump_json(exclude={"checkpoint_every", "logger"})
+    key = run_key(settings, inputs)
+    checkpoints = CHECKPOINTS / key
+    logger = new_logger(recipe, LOGS, os.environ.get("DVC_EXP_NAME") or key[:8])
 
     model = new_classifier(
         PRETRAINED,
@@ -46,7 +47,7 @@ def main() -> None:
         recipe.attention_dropout,
         facts.get("text", ()),
     )
-    history = fit(model, train, validation, recipe, checkpoints)
+    fit(model, train, validation, recipe, checkpoints, tables=PLOTS, logger=logger)
     if not is_rank_zero():  # of several processes, one writes
         return
 
@@ -54,15 +55,12 @@ def main() -> None:
     distributions = predict_probabilities(network, validation, "calibrate")
     calibration = calibrate(validation.labels, distributions)
 
-    write_json(LOG, computed_by())
+    write_json(LOGS / "train.json", computed_by())
     with atomic_folder(MODEL) as folder:
         text = readme(
             facts, model.config.model_type, len(train), recipe, load_truncation(TOKENIZED)
         )
         save_classifier(model, calibration, TOKENIZED, text, folder)
-    for name, points in (("epochs", history.epochs), ("steps", history.steps)):
-        with atomic_file(PLOTS / f"{name}.csv") as path:
-            pd.DataFrame(points).to_csv(path, index=False)
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 

@@ -1,9 +1,10 @@
-"""Data sets on a loopback server that stands in for the hub."""
+"""Data sets and models on a loopback server that stands in for the hub."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ Rows = Sequence[tuple[str, object]]
 """Texts and labels."""
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LATER = "fedcba9876543210fedcba9876543210fedcba98"
-STORED_APART = (".parquet", ".gz")
+STORED_APART = (".parquet", ".gz", ".safetensors", ".bin", ".model")
 """Endings of the files that the hub keeps in its store of large files."""
 
 
@@ -23,9 +24,13 @@ STORED_APART = (".parquet", ".gz")
 class DataSet:
     """A repository with data sets on the server."""
 
+    kind: ClassVar[str] = "datasets"
+    folder: ClassVar[str] = "/datasets"
+
     server: Loopback
     name: str
     token: str | None = None
+    card: Mapping[str, str] = field(default_factory=dict)
 
     def publish(self, files: Mapping[str, bytes], commit: str, *names: str) -> None:
         """Serve files as a commit, and as what is given by the names of branches.
@@ -34,10 +39,12 @@ class DataSet:
         """
         listed = [self._publish(file, content, commit) for file, content in files.items()]
         answer = Answer(
-            body=json.dumps({"id": self.name, "sha": commit, "siblings": listed}).encode(),
+            body=json.dumps(
+                {"id": self.name, "sha": commit, "siblings": listed, "cardData": dict(self.card)}
+            ).encode(),
             token=self.token,
         )
-        api = f"/api/datasets/{self.name}"
+        api = f"/api/{self.kind}/{self.name}"
         self.server.answer(f"{api}/revision/{commit}?blobs=true", answer)
         if not names:
             self.server.answer(f"{api}?blobs=true", answer)
@@ -46,7 +53,7 @@ class DataSet:
 
     def path_of(self, file: str, commit: str = COMMIT) -> str:
         """Return the server's path of a file."""
-        return f"/datasets/{self.name}/resolve/{commit}/{quote(file)}"
+        return f"{self.folder}/{self.name}/resolve/{commit}/{quote(file)}"
 
     def _publish(self, file: str, content: bytes, commit: str) -> dict[str, object]:
         listed: dict[str, object] = {"rfilename": file, "size": len(content)}
@@ -63,6 +70,13 @@ class DataSet:
         blob = b"blob %d\0" % len(content) + content
         listed["blobId"] = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
         return listed
+
+
+class Model(DataSet):
+    """A repository with a model on the server."""
+
+    kind = "models"
+    folder = ""
 
 
 def as_parquet(given: Rows, class_names: Sequence[str] | None = None) -> bytes:

@@ -38,6 +38,8 @@ class Loopback(ThreadingHTTPServer):
         """The headers of the last request to each path."""
         self.received: dict[str, bytes] = {}
         """The body of the last request to each path."""
+        self.bodies: list[tuple[str, bytes]] = []
+        """The path and the body of each request that has one."""
         self._answers: dict[str, list[Answer]] = {}
 
     def answer(self, path: str, *answers: Answer) -> str:
@@ -71,7 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head()
 
     def do_POST(self) -> None:
-        self.server.received[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received[self.path] = body
+        self.server.bodies.append((self.path, body))
         self.do_GET()
 
     def do_PUT(self) -> None:

@@ -1,9 +1,12 @@
-"""The rules that keep the code readable. Ruff checks the complexity of functions."""
+"""The rules that keep the code readable."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from radon.complexity import add_inner_blocks, cc_visit
+from radon.visitors import Class
 
 from tests.conftest import ROOT
 
@@ -39,6 +42,18 @@ def test_a_function_has_at_most_50_lines() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
+
+
+def test_a_function_has_a_complexity_of_at_most_10() -> None:
+    """As radon counts it: ruff, which has the same limit, counts no conditions and no loops in
+    expressions."""
+    complexities = {
+        f"{path.relative_to(ROOT)}:{block.lineno} {block.fullname}": block.complexity
+        for path in MODULES
+        for block in add_inner_blocks(cc_visit(path.read_text(encoding="utf-8")))
+        if not isinstance(block, Class)
+    }
+    assert {name: number for name, number in complexities.items() if number > 10} == {}
 
 
 QUESTION = re.compile(r"\s*(Whether|What|How|Who|Where)\b")

@@ -7,12 +7,14 @@ import typer
 
 from ordinal.cli import (
     compare,
+    encoder,
     export,
     new_data,
     predict,
     push_to_hub,
     report,
     results,
+    search,
     serve,
     study,
 )
@@ -27,8 +29,10 @@ app.command()(results.results)
 app.command()(report.report)
 app.command()(compare.compare)
 app.command()(study.study)
+app.command()(search.search)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
 app.command()(serve.serve)
+app.add_typer(encoder.app, name="encoder")
 app.add_typer(export.app, name="export")
 app.command()(push_to_hub.push_to_hub)

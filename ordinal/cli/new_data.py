@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordinal.cli.options import RUN_AGAIN, print_table
-from ordinal.common.errors import report_user_errors
+from ordinal.common.errors import quoted, report_user_errors
 from ordinal.common.paths import CATALOG, OWN_DATA
 
 if TYPE_CHECKING:
+    from ordinal.common.formats import Format
     from ordinal.own_data.inspection import Facts
+    from ordinal.own_data.label_scale import Scale
     from ordinal.sources.catalog import DataSet
 
 File = Annotated[
@@ -65,32 +67,47 @@ def new_data(
     Shows text lengths, duplicates and the rows per label, warns about problems, and proposes an
     entry for data/catalog.yaml. Asks before it writes; without a terminal it only shows.
     """
-    from ordinal.common.formats import Format
     from ordinal.own_data.catalog_entry import name_for, refuse_name
     from ordinal.own_data.inspection import inspect
     from ordinal.own_data.label_scale import find_scale
     from ordinal.own_data.parameters import needs_no_entry, parts_next_to
     from ordinal.own_data.proposal import parse_labels, parse_map, propose
-    from ordinal.reporting.terminal import facts_lines, labels_table
+    from ordinal.reporting.terminal import facts_lines
 
     with report_user_errors(RUN_AGAIN):
-        refuse_name(name or name_for(file), CATALOG)
-        fixed = Format.parse([*formats, *([f"header={header}"] if header else [])])
-        given = parse_labels(labels) if labels is not None else None
+        entry_name = name or name_for(file)
+        refuse_name(entry_name, CATALOG)
+        given = None if labels is None else parse_labels(labels)
         spellings = parse_map(maps)
         known = given and [*given, *spellings]
-        facts = inspect(file, text, label, fixed, known)
+        facts = inspect(file, text, label, _fixed_format(formats, header), known)
         print("\n".join(facts_lines(facts)))
-        scale = find_scale(facts.classes, given, spellings, f"{file}: column '{facts.label}'")
-        counts = scale.counts(facts.classes) if scale else facts.classes
-        print_table(labels_table(counts, scale.labels if scale else None))
-        parts = parts_next_to(facts) if not (given or maps or name) else {}
+        column = f"{file}: column {quoted(facts.label)}"
+        scale = find_scale(facts.classes, given, spellings, column, facts.first_rows)
+        _print_labels(facts, scale)
+        parts = {} if given or maps or name else parts_next_to(facts)
         if parts and needs_no_entry(scale):
             _propose_parts(facts, parts)
         else:
             source = str(_place(file.parent) / file.name)
             entry = propose(facts, source, scale, licence, origin, synthetic)
-            _propose_entry(facts, name or name_for(file), entry, yes, is_guess=labels is None)
+            _propose_entry(facts, entry_name, entry, yes, is_guess=given is None)
+
+
+def _fixed_format(formats: list[str], header: str | None) -> "Format":
+    from ordinal.common.formats import Format
+
+    return Format.parse([*formats, f"header={header}"] if header else formats)
+
+
+def _print_labels(facts: "Facts", scale: "Scale | None") -> None:
+    """Print the rows per label, or per spelling if the order of the labels is not known."""
+    from ordinal.reporting.terminal import labels_table
+
+    if scale is None:
+        print_table(labels_table(facts.classes, None))
+    else:
+        print_table(labels_table(scale.counts(facts.classes), scale.labels))
 
 
 def _is_tracked(folder: Path) -> bool:

@@ -30,7 +30,9 @@ def study(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Compare the runs of this file instead, metrics/studies/NAME.parquet."
+            "--from",
+            help="Compare the runs of this file instead, metrics/studies/NAME.parquet. With "
+            "--seeds, the table is printed only.",
         ),
     ] = None,
     metric: Annotated[
@@ -56,7 +58,8 @@ def study(
         else:
             runs = _train(definition, seeds or definition.seeds, jobs)
         variants = compare_variants(runs, definition.reference, definition.metric)
-        _write(definition, variants, _title(definition.name, definition.metric, variants))
+        if not (source and seeds):  # the files are those of all runs
+            _write(definition, variants, _title(definition.name, definition.metric, variants))
         if metric and metric != definition.metric:
             variants = compare_variants(runs, definition.reference, metric)
         title = _title(definition.name, metric or definition.metric, variants)

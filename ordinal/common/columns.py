@@ -9,7 +9,7 @@ from pydantic_core import PydanticKnownError
 from ordinal.common.errors import UserError, quoted
 
 TEXT_SEPARATOR = "\n"
-"""Stands between the texts of a row that has several, in training and in prediction."""
+"""Separator of the texts of a row that has several, in training and in prediction."""
 OWN_COLUMNS = ("row", "text", "label", "predicted", "low", "high")
 """Columns of the tables in data/, next to `probability_columns`."""
 PART = "part"

@@ -11,6 +11,7 @@ from ordinal.common.choices import (
     Accelerator,
     ClassWeights,
     Decoding,
+    LoggerName,
     LossName,
     Missing,
     Precision,
@@ -210,6 +211,9 @@ class Train(Section):
     checkpoint_every: int | None = Field(100, ge=1)
     """Optimiser steps between checkpoints, in addition to one after each epoch; null: epochs only.
     A stopped run resumes from the last checkpoint; the result does not depend on it."""
+    logger: LoggerName = "none"
+    """Lightning's logger, to which the learning curves go as the run trains. The result does not
+    depend on it, so dvc.yaml does not list it among the parameters of the train stage."""
 
 
 class Evaluate(Section):

@@ -10,6 +10,7 @@ PARTS = ("train", "validation", "test")
 PARAMS = Path("params.yaml")
 CATALOG = Path("data/catalog.yaml")
 OWN_DATA = Path("data/own")
+ENCODERS = Path("data/encoders")
 
 RAW = Path("data/raw")
 REVIEWS = RAW / "reviews.parquet"
@@ -28,6 +29,7 @@ BASELINE = Path("metrics/baseline.json")
 MODEL_CARD = Path("metrics/model_card.md")
 PLOTS = Path("metrics/plots")
 STUDY_RESULTS = Path("metrics/studies")
+SEARCH_RESULTS = Path("metrics/searches")
 
 STUDIES = Path("studies")
 DVC_LOCK = Path("dvc.lock")

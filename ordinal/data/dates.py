@@ -11,8 +11,8 @@ from ordinal.common.types import Floats
 
 DAY_AND_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2(\d{4})(?:[ T,]+(.+))?")
 NUMBER = re.compile(r"\d{4,}(\.\d+)?")
-FIRST = {"the day": (3, 1), "the month": (1, 3)}
-"""Groups of `DAY_AND_MONTH` with the month and the day, by what is first."""
+DAY_FIRST, MONTH_FIRST = (3, 1), (1, 3)
+"""Groups of `DAY_AND_MONTH` with the month and the day, by the order of the two."""
 
 Place = Callable[[int], str]
 
@@ -33,14 +33,14 @@ def times_of(values: Sequence[object], place: Place) -> Floats:
             first.
     """
     numbers = [_number(value) for value in values]
-    if all(number is not None for number in numbers):
+    if None not in numbers:
         return np.array(numbers, np.float64)
-    read = [_moment(value) for value in values]
-    if unread := [index for index, moment in enumerate(read) if moment is None]:
-        texts = [str(values[index]).strip() for index in unread]
-        for index, moment in zip(unread, _in_one_order(texts, unread, place), strict=True):
-            read[index] = moment
-    return np.array([moment.timestamp() for moment in read if moment], np.float64)
+    moments = [_moment(value) for value in values]
+    unread = [index for index, moment in enumerate(moments) if moment is None]
+    texts = [str(values[index]).strip() for index in unread]
+    for index, moment in zip(unread, _in_one_order(texts, unread, place), strict=True):
+        moments[index] = moment
+    return np.array([moment.timestamp() for moment in moments if moment], np.float64)
 
 
 def _number(value: object) -> float | None:
@@ -63,26 +63,22 @@ def _moment(value: object) -> datetime | None:
 
 def _in_one_order(texts: Sequence[str], numbers: Sequence[int], place: Place) -> list[datetime]:
     """Return dates that have the day and the month before the year, all in the same order."""
-    readings = {first: [_read(text, *FIRST[first]) for text in texts] for first in FIRST}
-    complete = {first: moments for first, moments in readings.items() if None not in moments}
-    if len(complete) == len(FIRST) and len({tuple(moments) for moments in complete.values()}) > 1:
-        index = next(
-            index
-            for index, both in enumerate(zip(*complete.values(), strict=True))
-            if both[0] != both[1]
-        )
-        raise UserError(
-            f"{place(numbers[index])} is {quoted(texts[index])}, and it is not clear whether the "
-            "day or the month is first: write dates as YYYY-MM-DD"
-        )
-    if not complete:
-        fewest = min(readings.values(), key=lambda moments: moments.count(None))
-        index = fewest.index(None)
+    orders = [[_read(text, *groups) for text in texts] for groups in (DAY_FIRST, MONTH_FIRST)]
+    best, other = sorted(orders, key=lambda moments: moments.count(None))
+    if None in best:
+        index = best.index(None)
         raise UserError(
             f"{place(numbers[index])} is {quoted(texts[index])}, which is not a date: write dates "
             "as YYYY-MM-DD, or choose another split.column"
         )
-    return [moment for moment in next(iter(complete.values())) if moment]
+    agree = [one == another for one, another in zip(best, other, strict=True)]
+    if None not in other and not all(agree):
+        index = agree.index(False)
+        raise UserError(
+            f"{place(numbers[index])} is {quoted(texts[index])}, and it is not clear whether the "
+            "day or the month is first: write dates as YYYY-MM-DD"
+        )
+    return [moment for moment in best if moment]
 
 
 def _read(text: str, month: int, day: int) -> datetime | None:

@@ -2,30 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.formats import Format
-from ordinal.common.parts import part_of
+from ordinal.common.parts import File, part_of
 from ordinal.common.paths import PARTS
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import name_key, refuse_missing
 from ordinal.data.reviews import Layout, Source
 from ordinal.data.tables import read_table
-
-
-@dataclass(frozen=True)
-class File:
-    """A table of reviews."""
-
-    path: Path
-    name: str
-    """Used in error messages, since `path` may be a temporary file."""
-    part: str | None = None
-    """The part that it holds, one of `PARTS`, if the data set is split."""
 
 
 def files_of_parts(folder: Path) -> dict[str, Path]:
@@ -38,8 +26,8 @@ def files_of_parts(folder: Path) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        part = part_of(path.name.partition(".")[0])
-        if part is None or path.suffix in ("", ".dvc") or not path.is_file():
+        part = _part_in(path)
+        if part is None:
             continue
         if part in files:
             raise UserError(
@@ -47,13 +35,23 @@ def files_of_parts(folder: Path) -> dict[str, Path]:
             )
         files[part] = path
     if "train" not in files:
-        others = sorted(path.name for path in folder.iterdir() if path.is_file())
-        example = f", such as {folder / others[0]}" if others else ""
-        raise UserError(
-            f"data.name: {folder} is a folder: name a file in it{example}, or put train.*, "
-            "validation.* and test.* there"
-        )
+        raise _no_parts(folder)
     return {part: files[part] for part in PARTS if part in files}
+
+
+def _part_in(path: Path) -> str | None:
+    """Return the part that a table's name says it holds, or None."""
+    is_table = path.suffix not in ("", ".dvc") and path.is_file()
+    return part_of(path.name.partition(".")[0]) if is_table else None
+
+
+def _no_parts(folder: Path) -> UserError:
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    example = f", such as {folder / files[0]}" if files else ""
+    return UserError(
+        f"data.name: {folder} is a folder: name a file in it{example}, or put train.*, "
+        "validation.* and test.* there"
+    )
 
 
 def columns_to_keep(

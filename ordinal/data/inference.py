@@ -1,6 +1,7 @@
 """Find the labels of a data set that has no entry in the catalog: numbers and ratings."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from ordinal.data.rows import lacks_label, refuse_many_classes, row_of, wrong_ty
 from ordinal.data.tables import read_table
 
 ENTRY = "an entry of data/catalog.yaml, which `ordinal new-data` writes"
+COMMON = 0.01  # of the rows
 
 
 class _Found(NamedTuple):
@@ -38,12 +40,14 @@ def labels_of(sources: Sequence[Source], column: str) -> list[int | str]:
     They are whole numbers or half steps, also in ratings such as "4 stars" and "4/5".
 
     Raises:
-        UserError: a label is no such number, so the order of the labels is unknown; there are
-            ratings on several scales; or the column has too few or too many labels.
+        UserError: a label is no such number, so the order of the labels is unknown; a half step is
+            too rare, see `stray_numbers`; there are ratings on several scales; or the column has
+            too few or too many labels.
     """
     found: dict[object, _Found] = {}
+    rows: Counter[float] = Counter()
     for source in sources:
-        _collect(source, column, found)
+        _collect(source, column, found, rows)
     labels = {rating.label: rating.number for rating in found.values()}
     if len(labels) < 2:
         has = f"only the label {next(iter(labels))}" if labels else "no label"
@@ -51,19 +55,24 @@ def labels_of(sources: Sequence[Source], column: str) -> list[int | str]:
             f"{sources[0].name}: column {quoted(column)} has {has}: at least 2 are needed"
         )
     _refuse_other_scales(list(found.values()))
+    _refuse_stray(list(found.values()), rows)
     return sorted(labels, key=lambda label: labels[label])
 
 
-def _collect(source: Source, column: str, found: dict[object, _Found]) -> None:
-    """Add the labels of a source to `found`, by their spelling."""
+def _collect(
+    source: Source, column: str, found: dict[object, _Found], rows_of: Counter[float]
+) -> None:
+    """Add the labels of a source to `found`, by their spelling, and their rows to `rows_of`."""
     rows = 0
     for chunk in source.chunks:
         for number, cell in enumerate(chunk[column], rows + 1):
             is_hashable = isinstance(cell, str | int | float)
-            if (is_hashable and cell in found) or lacks_label(cell):
-                continue
-            rating = _read(cell, row_of(source.name, number))
-            found[cell if is_hashable else rating.label] = rating
+            rating = found.get(cell) if is_hashable else None
+            if rating is None and not lacks_label(cell):
+                rating = _read(cell, row_of(source.name, number))
+                found.setdefault(cell if is_hashable else rating.label, rating)
+            if rating is not None:
+                rows_of[rating.number] += 1
         rows += len(chunk)
         advice = "set data.label to the column of the labels"
         refuse_many_classes(
@@ -106,4 +115,43 @@ def _refuse_other_scales(found: Sequence[_Found]) -> None:
                 f"{rating.row}: label {quoted(rating.cell)} is out of {rating.scale}, but the "
                 f"highest label is {quoted(top.cell)}: list the labels in {ENTRY}, and what other "
                 f"spellings mean, such as `map: {{{label_key(rating.cell)}: {rating.label}}}`"
+            )
+
+
+def stray_numbers(rows: Mapping[float, int]) -> list[float]:
+    """Return the numbers between whole ones, if too few rows have them to be labels of their own.
+
+    On a scale of half steps, many rows have one. If it is only one row, or less than 1 % of them,
+    these are more likely slips or averages.
+
+    Args:
+        rows: Rows per number.
+    """
+    between = [number for number in rows if not number.is_integer()]
+    count = sum(rows[number] for number in between)
+    is_rare = count == 1 or count < COMMON * sum(rows.values())
+    return between if is_rare and len(between) < len(rows) else []
+
+
+def nearest_whole(number: float, rows: Mapping[float, int]) -> int:
+    """Return the whole number among the keys of `rows` that is nearest, the higher one of two."""
+    whole = [int(other) for other in rows if other.is_integer()]
+    return min(whole, key=lambda other: (abs(other - number), -other))
+
+
+def _refuse_stray(found: Sequence[_Found], rows: Mapping[float, int]) -> None:
+    """Pass if no label is one of the `stray_numbers`.
+
+    Raises:
+        UserError: one is.
+    """
+    stray = stray_numbers(rows)
+    for rating in found:
+        if rating.number in stray:
+            count = sum(rows[number] for number in stray)
+            raise UserError(
+                f"{rating.row}: label {quoted(rating.cell)} is between whole numbers, and only "
+                f"{count} of {sum(rows.values())} rows have such a label: correct it, or list the "
+                f"labels in {ENTRY}, with `map: {{'{label_key(rating.cell)}': "
+                f"{nearest_whole(rating.number, rows)}}}` if it means another label"
             )

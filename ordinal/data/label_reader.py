@@ -1,12 +1,13 @@
 """Read the labels of a table: as they are listed, mapped, put into bins, or written as ratings."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ordinal.common.errors import quoted
 from ordinal.common.labels import label_key, number_of
-from ordinal.common.ratings import rating_of
+from ordinal.common.ratings import Rating, rating_of
 from ordinal.data.rows import label_problem, lacks_label, wrong_type
 
 
@@ -46,17 +47,20 @@ class LabelReader:
         self.labels = labels
         self.bins = bins
         index = {label_key(label): number for number, label in enumerate(labels)}
-        mapped = {label_key(key): label_key(label) for key, label in (spellings or {}).items()}
-        self._mapped = {key: index[label] for key, label in mapped.items()}
+        self._mapped = {
+            label_key(key): index[label_key(label)] for key, label in (spellings or {}).items()
+        }
         self._index = {} if bins else index
-        numbers = [number_of(key) for key in self._index]
-        found = [number for number in (bins or numbers) if number is not None]
-        self._top = max(found) if len(found) == len(bins or numbers) else None
+        self._top = max(bins) if bins else _highest(index)
         self.known = [*self._index, *self._mapped]
         """All spellings that are listed."""
+        self._read_text = lru_cache(1 << 12)(self._read)  # few texts, which come back
 
     def read(self, cell: object) -> Reading | None:
         """Return the class of a cell, or None if it is none of the labels."""
+        return self._read_text(cell) if isinstance(cell, str) else self._read(cell)
+
+    def _read(self, cell: object) -> Reading | None:
         if lacks_label(cell, self.known) or wrong_type(cell):
             return None
         key = label_key(cell)
@@ -64,16 +68,19 @@ class LabelReader:
             return Reading(self._mapped[key], "labels mapped")
         if key in self._index:
             return Reading(self._index[key])
-        form = None
-        if rating := rating_of(key):
-            if self._top is None or rating.scale not in (None, self._top):
-                return None
-            key, form = rating.key, f"labels read from {rating.form}"
-        if self.bins:
-            return self._bin(number_of(key))
-        return Reading(self._index[key], form) if form and key in self._index else None
+        rating = rating_of(key)
+        return self._bin(key) if rating is None else self._read_rating(rating)
 
-    def _bin(self, number: float | None) -> Reading | None:
+    def _read_rating(self, rating: Rating) -> Reading | None:
+        if self._top is None or rating.scale not in (None, self._top):
+            return None
+        if self.bins:
+            return self._bin(rating.key)
+        label = self._index.get(rating.key)
+        return None if label is None else Reading(label, f"labels read from {rating.form}")
+
+    def _bin(self, key: str) -> Reading | None:
+        number = number_of(key)
         if not self.bins or number is None or not self.bins[0] <= number <= self.bins[-1]:
             return None
         index = bisect_right(self.bins, number) - 1
@@ -94,3 +101,10 @@ class LabelReader:
         if self.bins:
             return f"{quoted(cell)} is not a number from {self.bins[0]:g} to {self.bins[-1]:g}"
         return found or f"{quoted(cell)} is not a known label"
+
+
+def _highest(keys: Iterable[str]) -> float | None:
+    """Return the highest label if all of them are numbers."""
+    numbers = [number_of(key) for key in keys]
+    found = [number for number in numbers if number is not None]
+    return max(found) if len(found) == len(numbers) else None

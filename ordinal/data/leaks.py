@@ -13,15 +13,20 @@ from ordinal.data.split import Parts, Prints, count_leaks, digest, normal_form
 MANY = 0.01  # of the test rows
 
 
-def near_fingerprints(texts: Iterable[str]) -> Prints:
-    """Return fingerprints that texts share if they differ only in numbers, case or punctuation."""
-    return np.fromiter(map(near_fingerprint, texts), "V16")
+def fingerprints(texts: Iterable[str]) -> tuple[Prints, Prints]:
+    """Return the `fingerprint` of each text, and that of its letters, each of shape (texts,).
+
+    Texts share the second one if they differ only in numbers and punctuation, too. Of a text that
+    consists of these, the second one is the first.
+    """
+    both = np.fromiter(map(_fingerprints_of, texts), "V16, V16")
+    return both["f0"].copy(), both["f1"].copy()
 
 
-def near_fingerprint(text: str) -> bytes:
-    """Return the fingerprint of a text without numbers and punctuation, if anything is left."""
+def _fingerprints_of(text: str) -> tuple[bytes, bytes]:
     normal = normal_form(text)
-    return digest(" ".join(normal.translate(_LETTERS).split()) or normal)
+    letters = " ".join(normal.translate(_LETTERS).split())
+    return digest(normal), digest(letters or normal)
 
 
 class _Letters(dict[int, str]):
@@ -42,8 +47,8 @@ def count_shared(
     """Return how many rows of validation and of test are like a row of an earlier part.
 
     Args:
-        prints: The `fingerprints` of the texts.
-        near: The `near_fingerprints` of the texts.
+        prints: The fingerprint of each text.
+        near: The fingerprint of each text's letters.
         groups: The group of each row, or None if it is not known; -1 for a row without a group.
         parts: The part of each row.
 

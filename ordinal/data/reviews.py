@@ -15,7 +15,7 @@ from ordinal.common.columns import PART
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.labels import list_labels
 from ordinal.data.carried import carried_arrays
-from ordinal.data.label_reader import LabelReader, Reading
+from ordinal.data.label_reader import LabelReader
 from ordinal.data.rows import (
     BLANK,
     NO_LABEL,
@@ -146,27 +146,19 @@ def _checked(
 
     Rows that lack something may be dropped if `dropped` has a number for it.
     """
-    *text_columns, label_column = chunk.columns[: layout.texts + 1]
+    used = chunk.iloc[:, : layout.texts + 1]
     texts, indices, taken = [], [], []
-    reading_of: dict[object, Reading] = {}  # by the label as it is written
-    cells = chunk.iloc[:, : layout.texts + 1].itertuples(index=False, name=None)
-    for number, (*text_cells, label) in enumerate(cells):
-        text = join_cells(text_cells)
-        reading = reading_of.get(label) if isinstance(label, str) else None
+    for number, cells in enumerate(used.itertuples(index=False, name=None)):
+        text, label = join_cells(cells[:-1]), cells[-1]
+        reading = reader.read(label)
         if reading is None or is_blank(text):
             lack = what_is_missing(text, label, reader.known)
             if lack in dropped:
                 dropped[lack] += 1
                 continue
-        if problem := text_problem(text):
+        if reading is None or text_problem(text):
             row = row_of(source.name, rows_before + number + 1)
-            raise UserError(f"{row}: column {column_of(text_cells, text_columns)} {problem}")
-        reading = reading or reader.read(label)
-        if reading is None:
-            row = row_of(source.name, rows_before + number + 1)
-            raise UserError(f"{row}: column {quoted(label_column)}: {reader.problem(label)}")
-        if isinstance(label, str):
-            reading_of[label] = reading
+            raise UserError(f"{row}: column {_problem(cells, list(used.columns), reader)}")
         if reading.repair:
             repairs[reading.repair] += 1
         texts.append(text)
@@ -174,6 +166,14 @@ def _checked(
         taken.append(number)
     table = pa.table([pa.array(texts, pa.string()), pa.array(indices, pa.int32())], SCHEMA)
     return _with_other_columns(table, chunk.iloc[taken, layout.texts + 1 :], source, layout)
+
+
+def _problem(cells: Sequence[object], columns: Sequence[str], reader: LabelReader) -> str:
+    """Return the column of a row that is not usable, and why."""
+    *texts, label = cells
+    if problem := text_problem(join_cells(texts)):
+        return f"{column_of(texts, columns[:-1])} {problem}"
+    return f"{quoted(columns[-1])}: {reader.problem(label)}"
 
 
 def _with_other_columns(

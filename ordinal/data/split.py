@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress
 
 import numpy as np
@@ -57,7 +57,7 @@ def hash_split(prints: Prints, shares: Sequence[float], seed: int) -> Parts:
     expectation only.
 
     Args:
-        prints: The `fingerprints` of the texts.
+        prints: The `fingerprint` of each text.
         shares: Shares of train, validation and test, which add up to 1.
         seed: Key of the hash.
     """
@@ -154,11 +154,6 @@ def label_warnings(
             "hardly learns them, and their test results say little."
         )
     return found
-
-
-def fingerprints(texts: Iterable[str]) -> Prints:
-    """Return the fingerprint of each text, shape (texts,)."""
-    return np.fromiter(map(fingerprint, texts), "V16")
 
 
 def fingerprint(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Run the variants of a study as experiments of DVC, through its queue."""
+"""Run experiments of DVC through its queue: the variants of a study, or a batch of trials."""
 
 import hashlib
 import os
@@ -7,8 +7,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ import psutil
 from tqdm import tqdm
 
 from ordinal.common.errors import UserError, one_line
-from ordinal.common.paths import STUDIES, STUDY_RESULTS
-from ordinal.experiments.study import SEED
+from ordinal.common.paths import SEARCH_RESULTS, STUDIES, STUDY_RESULTS
+from ordinal.experiments.overrides import SEED
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -42,27 +42,42 @@ def run_variants(
         UserError: the queue can't work in this folder, the working tree differs from the commit,
             DVC refuses a run, or a run failed.
     """
-    from dvc.repo import Repo
-
-    _prepare_environment(jobs)
     # All variants of a seed come before the next seed, so that a partial study can be compared.
     runs = {
         (variant, seed): [*overrides, f"{SEED}={seed}"]
         for seed in range(1, seeds + 1)
         for variant, overrides in variants.items()
     }
-    names = {run: _experiment_name(run[0], overrides) for run, overrides in runs.items()}
+    names = {run: experiment_name(run[0], overrides) for run, overrides in runs.items()}
+    with open_queue(jobs) as repo:
+        present = {*finished_runs(repo), *pending_runs(repo.experiments.celery_queue)}
+        for run, overrides in runs.items():
+            if names[run] not in present:
+                enqueue(repo, names[run], overrides)
+        if failed := _wait(repo, set(names.values()), jobs):
+            raise UserError(
+                f"{len(failed)} of {len(names)} runs failed ({', '.join(failed)}): see "
+                f"`dvc queue logs {failed[0]}` for the reason; the other runs are kept"
+            )
+    return {variant: [names[variant, seed] for seed in range(1, seeds + 1)] for variant in variants}
+
+
+@contextmanager
+def open_queue(jobs: int) -> Iterator["Repo"]:
+    """Yield DVC's repository, once it is certain that its queue works here for `jobs` runs at once.
+
+    Raises:
+        UserError: the queue can't work in this folder, or the working tree differs from the commit.
+    """
+    from dvc.repo import Repo
+
+    _prepare_environment(jobs)
     with Repo() as repo:
         _refuse_folder(
             repo.root_dir, str(repo.cache.local_cache_dir), str(repo.config.read("local"))
         )
         _refuse_changes()
-        present = _finished(repo) | _pending(repo.experiments.celery_queue)
-        for run, overrides in runs.items():
-            if names[run] not in present:
-                _enqueue(repo, names[run], overrides)
-        _wait(repo, set(names.values()), jobs)
-    return {variant: [names[variant, seed] for seed in range(1, seeds + 1)] for variant in variants}
+        yield repo
 
 
 def _refuse_folder(project: str, cache: str, settings: str) -> None:
@@ -110,12 +125,12 @@ def refuse_untracked(files: Iterable[Path]) -> None:
 
 def _refuse_changes() -> None:
     """Refuse uncommitted changes: the runs are experiments of a commit, so it has to be theirs."""
-    ignored = [f":!{folder}" for folder in (STUDIES, STUDY_RESULTS)]
+    ignored = [f":!{folder}" for folder in (STUDIES, STUDY_RESULTS, SEARCH_RESULTS)]
     changes = ["git", "diff", "--quiet", "HEAD", "--", ".", *ignored]
     if subprocess.run(changes, check=False).returncode:
         raise UserError(
             "the working tree has changes that are not committed: commit or stash them first, "
-            "so that all runs of the study are of one commit"
+            "so that all runs are of one commit"
         )
 
 
@@ -127,14 +142,19 @@ def _prepare_environment(jobs: int) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
 
 
-def _experiment_name(variant: str, overrides: Sequence[str]) -> str:
+def experiment_name(variant: str, overrides: Sequence[str]) -> str:
     """Return a name that is the same for the same overrides, and valid as a Git reference."""
     digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8]
     readable = re.sub("[^a-zA-Z0-9]+", "-", variant).strip("-")
     return f"{readable or 'variant'}-{digest}"
 
 
-def _enqueue(repo: "Repo", name: str, overrides: Sequence[str]) -> None:
+def enqueue(repo: "Repo", name: str, overrides: Sequence[str]) -> None:
+    """Add a run to DVC's queue.
+
+    Raises:
+        UserError: DVC refuses it.
+    """
     from dvc.exceptions import DvcException
 
     try:
@@ -143,41 +163,51 @@ def _enqueue(repo: "Repo", name: str, overrides: Sequence[str]) -> None:
         raise UserError(f"'{name}' can't be queued: {one_line(error)}") from None
 
 
-def _wait(repo: "Repo", names: set[str], jobs: int) -> None:
-    """Keep `jobs` workers running until all runs of `names` are finished, and report progress.
+def _wait(repo: "Repo", names: set[str], jobs: int) -> list[str]:
+    """Wait until all runs of `names` have ended, report progress, and return those that failed."""
+    finished = finished_runs(repo).keys() & names
+    with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
+        for name in as_finished(repo, names - finished, jobs):
+            finished.add(name)
+            bar.update()
+            if bar.disable:
+                print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
+    return sorted(names - finished)
 
-    A run that DVC is moving from one of its lists to another is in none for a moment.
 
-    Raises:
-        UserError: a run failed.
+def as_finished(repo: "Repo", names: set[str], jobs: int) -> Iterator[str]:
+    """Keep `jobs` workers running until all runs of `names` have ended, and yield finished ones.
+
+    The runs that failed are not yielded. A run that DVC is moving from one of its lists to another
+    is in none for a moment.
     """
     queue = repo.experiments.celery_queue
-    finished = _finished(repo) & names
+    finished: set[str] = set()
     idle = 0
-    with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
-        while names - finished and idle < IDLE_POLLS:
-            if any(queue.iter_queued()) and _workers(queue) < jobs:  # at the start, or one died
-                queue.start_workers(jobs)
-            time.sleep(POLL_SECONDS)
-            for name in sorted((_finished(repo) & names) - finished):
-                finished.add(name)
-                bar.update()
-                if bar.disable:
-                    print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
-            idle = 0 if _pending(queue) & names else idle + 1
-    if failed := sorted(names - finished):
-        raise UserError(
-            f"{len(failed)} of {len(names)} runs failed ({', '.join(failed)}): see "
-            f"`dvc queue logs {failed[0]}` for the reason; the other runs are kept"
-        )
+    while True:
+        yield from sorted(new := (finished_runs(repo).keys() & names) - finished)
+        finished |= new
+        if finished == names or idle == IDLE_POLLS:
+            return
+        if any(queue.iter_queued()) and _workers(queue) < jobs:  # at the start, or one died
+            queue.start_workers(jobs)
+        time.sleep(POLL_SECONDS)
+        idle = 0 if pending_runs(queue) & names else idle + 1
 
 
-def _finished(repo: "Repo") -> set[str]:
-    """Return the names of the current commit's experiments."""
-    return {name for named in repo.experiments.ls().values() for name, _ in named}
+def finished_runs(repo: "Repo") -> dict[str, str]:
+    """Return the commit of each of the current commit's experiments, by name."""
+    return {name: commit for named in repo.experiments.ls().values() for name, commit in named}
 
 
-def _pending(queue: "LocalCeleryQueue") -> set[str]:
+def failed_runs(repo: "Repo") -> dict[str, str]:
+    """Return the commit of the parameters of each run of the current commit that failed."""
+    head = repo.scm.get_rev()
+    failed = [result.entry for result in repo.experiments.celery_queue.iter_failed()]
+    return {entry.name: entry.stash_rev for entry in failed if entry.baseline_rev == head}
+
+
+def pending_runs(queue: "LocalCeleryQueue") -> set[str]:
     """Return the names of the runs that are queued or running.
 
     DVC lists the run of a killed worker as active; without any living worker none is.

@@ -6,30 +6,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from ordinal.common.errors import UserError, one_line
-from ordinal.common.paths import MODEL, MODEL_CARD, PREDICTIONS
+from ordinal.common.paths import MODEL, MODEL_CARD, PARAMS, PREDICTIONS
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
 
+Part = Literal["train", "validation", "test"]
 WORKSPACE = "workspace"
 """The revision that stands for the files of the working tree."""
 
 
-def predictions(revision: str) -> pd.DataFrame:
-    """Return a run's table of predictions of the test rows.
+def predictions(revision: str, part: Part = "test") -> pd.DataFrame:
+    """Return a run's table of predictions of the rows of a part.
 
     It comes from the working tree if the revision is `WORKSPACE`, else from DVC's cache or remote.
 
     Raises:
         UserError: there is no such revision, or neither cache nor remote has its predictions.
     """
-    content = _read(PREDICTIONS / "test.parquet", revision, "the predictions")
+    content = _read(PREDICTIONS / f"{part}.parquet", revision, "the predictions")
     return pd.read_parquet(io.BytesIO(content))
+
+
+def parameters(commit: str) -> str:
+    """Return the text of params.yaml of a run, given by its commit."""
+    # Git alone, because opening a revision with DVC takes half a second.
+    command = ["git", "show", f"{commit}:./{PARAMS}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
+    return shown.stdout
 
 
 def model_card(revision: str) -> str:

@@ -21,11 +21,8 @@ from ordinal.common.errors import UserError, dotted_path, one_line, quoted
 from ordinal.common.params import SECTIONS, Data, Model
 from ordinal.common.paths import CATALOG, STUDIES
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
-from ordinal.sources.catalog import load_catalog
-
-SEED = "train.seed"
-SAME_ROWS = ("data.name", "data.label", "split.")
-"""Parameters that decide which rows are tested, or what their labels are."""
+from ordinal.experiments.overrides import SAME_ROWS, SEED, in_hydra, refuse_unknown
+from ordinal.sources.catalog import Encoder, FolderSource, load_catalog
 
 Parameters = Annotated[
     dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)
@@ -110,13 +107,10 @@ def _read(path: Path) -> Any:
 
 
 def _refuse_unknown_parameters(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
-    known = [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
     for key in parameters:
         if key == SEED:
             raise UserError(f"{path}: {place}.{key}: the study sets the seeds itself; remove it")
-        if key not in known:
-            names = suggest(key, known, "write parameters of params.yaml as section.key")
-            raise UserError(f"{path}: {place}.{key} is not a parameter; {names}")
+        refuse_unknown(f"{path}: {place}.{key}", key)
 
 
 def _refuse_other_rows(path: Path, place: str, parameters: Mapping[str, Any]) -> None:
@@ -130,14 +124,22 @@ def _refuse_other_rows(path: Path, place: str, parameters: Mapping[str, Any]) ->
 
 
 def _local_files(file: _File) -> Iterator[Path]:
-    catalog, data, model = load_catalog(CATALOG), Data.load(), Model.load()
+    data, model = Data.load(), Model.load()
     for own in file.variants.values():
         parameters = {"data.name": data.name, "model.name": model.name} | file.set | own
-        name = parameters["data.name"]
-        sources = catalog.data[name].sources if name in catalog.data else [name]
-        for source in (*sources, parameters["model.name"]):
-            if isinstance(source, str) and Path(source).exists():
-                yield Path(source)
+        yield from local_files(parameters["data.name"], parameters["model.name"])
+
+
+def local_files(data: str, model: str) -> list[Path]:
+    """Return the local files and folders of a data set and an encoder, given by their names."""
+    catalog = load_catalog(CATALOG)
+    sources: list[Any] = [*catalog.data[data].sources] if data in catalog.data else [data]
+    sources += _folders(catalog.encoders[model]) if model in catalog.encoders else [model]
+    return [Path(source) for source in sources if isinstance(source, str) and Path(source).exists()]
+
+
+def _folders(encoder: Encoder) -> list[str]:
+    return [source.folder for source in encoder.sources if isinstance(source, FolderSource)]
 
 
 def _overrides(path: Path, file: _File, variant: str) -> tuple[str, ...]:
@@ -157,23 +159,8 @@ def _overrides(path: Path, file: _File, variant: str) -> tuple[str, ...]:
             key = ".".join([section, *map(str, error.errors()[0]["loc"][:1])])
             place = "set" if key in file.set and key not in own else f"variants.{variant}"
             raise UserError(f"{path}: {place}.{_first_problem(error, section)}") from None
-        overrides += [f"{section}.{key}={_in_hydra(getattr(checked, key))}" for key in values]
+        overrides += [f"{section}.{key}={in_hydra(getattr(checked, key))}" for key in values]
     return tuple(overrides)
-
-
-def _in_hydra(value: Any) -> str:
-    """Write a value in the grammar of DVC's overrides, which is Hydra's."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return QuotedString(value, Quote.single).with_quotes()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_in_hydra, value))}]"
-    return repr(value)
 
 
 def _first_problem(error: ValidationError, *section: str) -> str:

@@ -77,14 +77,19 @@ def _use_of(name: str, cells: list[object]) -> str | None:
         return None
     filled = [cell for cell in cells if not is_blank(cell)]
     texts = [str(cell).strip() for cell in filled]
-    parts = set(map(part_of, texts))
-    if None not in parts and {"train", "test"} <= parts and len(filled) == len(cells):
+    is_full = len(filled) == len(cells)
+    if is_full and _are_parts(texts):
         return "part"
     if _are_times(name, filled):
         return "time"
-    if filled and all(isinstance(cell, str) for cell in filled) and _mean_words(texts) > TEXT_WORDS:
+    if _are_texts(filled):
         return "text"
-    return _id_or_group(name, texts) if len(filled) == len(cells) else None
+    return _id_or_group(name, texts) if is_full else None
+
+
+def _are_parts(texts: Sequence[str]) -> bool:
+    parts = set(map(part_of, texts))
+    return None not in parts and {"train", "test"} <= parts
 
 
 def _are_times(name: str, filled: Sequence[object]) -> bool:
@@ -103,21 +108,35 @@ def _are_times(name: str, filled: Sequence[object]) -> bool:
     return True
 
 
-def _mean_words(texts: Sequence[str]) -> float:
-    return sum(len(text.split()) for text in texts) / len(texts)
+def _are_texts(filled: Sequence[object]) -> bool:
+    texts = [cell for cell in filled if isinstance(cell, str)]
+    words = sum(len(text.split()) for text in texts)
+    return len(texts) == len(filled) and words > TEXT_WORDS * len(texts)
 
 
 def _id_or_group(name: str, texts: Sequence[str]) -> str | None:
-    distinct = len(set(texts))
     if max(map(len, texts)) > LONGEST_ID or name in (*OWN_COLUMNS, PART):
         return None
-    is_named_id = "id" in _words(name)
-    is_id = is_named_id or all(re.search(r"[0-9]", text) for text in texts)
-    is_decimal = all("." in text and NUMBER.fullmatch(text) for text in texts)
-    if distinct == len(texts):
-        return "id" if is_id and not is_decimal else None
+    if len(set(texts)) == len(texts):
+        return "id" if _are_ids(name, texts) else None
+    return "group" if _are_groups(name, texts) else None
+
+
+def _are_ids(name: str, texts: Sequence[str]) -> bool:
+    """Return whether different values are ids, and not measurements such as 3.25."""
+    are_decimals = all("." in text and NUMBER.fullmatch(text) for text in texts)
+    return not are_decimals and ("id" in _words(name) or _have_digits(texts))
+
+
+def _are_groups(name: str, texts: Sequence[str]) -> bool:
+    """Return whether values that come back are ids of groups, judged by the column's name first."""
+    values = set(texts)
     if not GROUP_NAMES.isdisjoint(_words(name)):
-        return "group" if distinct > 2 else None
-    are_numbers = None not in map(value_of, map(label_key, set(texts)))
-    is_group = is_id and (is_named_id or not are_numbers)
-    return "group" if is_group and FEWEST_ROWS <= distinct < 0.9 * len(texts) else None
+        return len(values) > 2
+    are_numbers = None not in map(value_of, map(label_key, values))
+    look_like_ids = "id" in _words(name) or (_have_digits(texts) and not are_numbers)
+    return look_like_ids and FEWEST_ROWS <= len(values) < 0.9 * len(texts)
+
+
+def _have_digits(texts: Sequence[str]) -> bool:
+    return all(re.search(r"[0-9]", text) for text in texts)

@@ -91,18 +91,7 @@ def _types(columns: Mapping[str, Sequence[object]]) -> Iterator[str]:
 
 def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[str]:
     """Return the columns that could hold the labels, the likeliest first."""
-    ranks: dict[str, tuple[bool, bool, int, int]] = {}
-    for name, cells in columns.items():
-        if any(map(wrong_type, cells)):
-            continue
-        keys = [label_key(cell) for cell in cells if not is_blank(cell)]
-        classes = real_labels(set(keys))
-        keys = [key for key in keys if key in classes]
-        other_name = LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
-        has_order = order_of(classes) or None not in map(value_of, classes)
-        is_score = has_order and not other_name and len(classes) > MAX_VALUES
-        if is_score or 2 <= len(classes) <= min(MAX_VALUES, len(keys) / 2):
-            ranks[name] = (other_name, not has_order, -len(keys), len(classes))
+    ranks = {name: rank for name, cells in columns.items() if (rank := _rank(name, cells))}
     if not ranks:
         has = ", ".join(map(quoted, columns)) or "no other column"
         raise UserError(
@@ -110,6 +99,21 @@ def _guess_label(columns: Mapping[str, Sequence[object]], path: Path) -> list[st
             f"rows or more each); it also has {has}: name the column of the labels with --label"
         )
     return sorted(ranks, key=lambda name: ranks[name])
+
+
+def _rank(name: str, cells: Sequence[object]) -> tuple[bool, bool, int, int] | None:
+    """Return how far down a column is in the list of label columns, or None if it is not one."""
+    if any(map(wrong_type, cells)):
+        return None
+    keys = [label_key(cell) for cell in cells if not is_blank(cell)]
+    classes = real_labels(set(keys))
+    rows = sum(key in classes for key in keys)
+    has_label_name = not LABEL_NAMES.isdisjoint(re.split(r"[\W_]+", name.casefold()))
+    has_order = order_of(classes) is not None or None not in map(value_of, classes)
+    is_score = has_label_name and has_order and len(classes) > MAX_VALUES
+    if is_score or 2 <= len(classes) <= min(MAX_VALUES, rows / 2):
+        return not has_label_name, not has_order, -rows, len(classes)
+    return None
 
 
 def real_labels(keys: Collection[str]) -> set[str]:

@@ -64,6 +64,8 @@ class Facts:
     """Rows with a text per spelling of a missing label, such as N/A."""
     classes: dict[str, int]
     """Rows per label."""
+    first_rows: dict[str, int]
+    """Number of the first row with each label, not counting the header."""
     words: tuple[int, int, int, int]
     """Words per text: the 5th, 50th and 95th percentile, and the maximum."""
     long: int
@@ -83,6 +85,7 @@ class _Counts:
     first_incomplete: int = 0
     repeats: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    first_rows: dict[str, int] = field(default_factory=dict)
     words: "array[int]" = field(default_factory=lambda: array("L"))
     label_of: dict[bytes, str] = field(default_factory=dict)
     """First label of each text, by the text's fingerprint."""
@@ -114,6 +117,7 @@ class _Counts:
             self.add_incomplete(row.number)
             return
         self.classes[label] += 1
+        self.first_rows.setdefault(label, row.number)
         self.words.append(row.words)
         self.repeats += row.fingerprint in self.label_of
         if self.label_of.setdefault(row.fingerprint, label) != label:
@@ -195,6 +199,7 @@ def inspect(
         first_incomplete=counts.first_incomplete,
         missing=missing,
         classes=dict(counts.classes),
+        first_rows=counts.first_rows,
         words=(low, middle, high, most),
         long=int((lengths > LONG).sum()),
         repeats=counts.repeats,

@@ -19,6 +19,8 @@ from ordinal.own_data.label_scale import Scale
 # Parameters of a data set, with the values that need not be named.
 DEFAULTS: dict[str, Any] = {
     "data.name": None,
+    "data.revision": None,
+    "data.config": None,
     "data.text": None,
     "data.label": None,
     "data.keep": [],

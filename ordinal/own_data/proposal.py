@@ -67,7 +67,8 @@ def propose(
             "known: list them from lowest to highest with --labels, for example "
             "--labels 'low,medium,high'"
         )
-    _check_labels(facts, scale)
+    _check_options(scale)
+    _check_rows(facts, scale)
     return DataSet(
         sources=[source],
         checksum=f"sha256:{facts.sha256}",
@@ -83,8 +84,8 @@ def propose(
     )
 
 
-def _check_labels(facts: Facts, scale: Scale) -> None:
-    """Raise a UserError if the labels from --labels and --map are not exactly those of the file."""
+def _check_options(scale: Scale) -> None:
+    """Raise a UserError if --labels has a label twice, or --map a label that is not in --labels."""
     named = [str(label) for label in scale.labels]
     if len(set(named)) < len(named) or "" in named:
         raise UserError(f"--labels {','.join(named)}: name each label once")
@@ -92,15 +93,18 @@ def _check_labels(facts: Facts, scale: Scale) -> None:
         raise UserError(
             f"--map: {quoted(unknown[0])} is not a label; known are {list_labels(named)}"
         )
+
+
+def _check_rows(facts: Facts, scale: Scale) -> None:
+    """Raise a UserError if the rows of the file do not have exactly the labels of the scale."""
     reader = LabelReader(scale.labels, scale.map, scale.bins)
     if missing := [key for key in facts.classes if not reader.read(key)]:
         raise UserError(
             f"{facts.path}: column {quoted(facts.label)} also has {quoted(missing[0])} "
             f"({facts.classes[missing[0]]} rows): add it to --labels, at its place in the order, "
-            f"or say which label it means with --map '{missing[0]}={named[0]}'"
+            f"or say which label it means with --map '{missing[0]}={scale.labels[0]}'"
         )
-    counts = scale.counts(facts.classes)
-    if absent := [name for name in named if not counts[name]]:
+    if absent := [name for name, rows in scale.counts(facts.classes).items() if not rows]:
         raise UserError(
             f"{facts.path}: no row has the label {quoted(absent[0])}: remove it from --labels"
         )

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 FACTS = "ordinal"  # key in the file's metadata of labels, decoding, calibration and tokenizer
 TEMPERATURE = "temperature"  # name of the tensor in the graph
-# Arguments of quantize_dynamic: one scale per output of a layer. benchmarks/int8.py has others.
-INT8 = {"per_channel": True}
+# Arguments of quantize_dynamic: a scale and a zero point per output of a layer.
+# benchmarks/int8.py compares others.
+INT8 = {"per_channel": True, "extra_options": {"WeightSymmetric": False}}
 INPUTS = ("input_ids", "attention_mask")
 # The architectures whose export the tests compare with torch.
 EXPORTED = (

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 if TYPE_CHECKING:
+    from ordinal.experiments.search import Trial
     from ordinal.experiments.variants import Variant
 
 # Matplotlib's defaults instead of the user's settings, text as text, and reproducible ids.
@@ -69,6 +70,41 @@ def dots_and_intervals(
         figure.savefig(
             buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
         )
+    return buffer.getvalue()
+
+
+def trials_chart(
+    trials: "Sequence[Trial]", metric: str, logarithmic: Collection[str], title: str
+) -> str:
+    """Draw the score of each trial against each of its parameters. The first trial is the best.
+
+    Args:
+        trials: the trials that have a score, the best first.
+        metric: name of the score.
+        logarithmic: the parameters with a logarithmic axis.
+        title: title of the chart.
+    """
+    names = list(trials[0].values)
+    scores = [trial.score for trial in trials]
+    with style.context(STYLE):
+        size = (SMALL[0] * len(names), SMALL[1])
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+        for axes, name in zip(panels, names, strict=True):
+            values = [trial.values[name] for trial in trials]
+            if not all(isinstance(value, int | float) for value in values):
+                values = [str(value) for value in values]
+            # The best one last, on top of the others.
+            axes.scatter(values[1:], scores[1:], color=INK, s=16, lw=0, alpha=0.6)
+            axes.scatter(values[:1], scores[:1], color=OTHER_INK, s=40, lw=0, label="best")
+            axes.set_xscale("log" if name in logarithmic else axes.get_xscale())
+            axes.set_xlabel(name, parse_math=False)
+            axes.spines[["right", "top"]].set_visible(False)
+        panels[0].set_ylabel(metric, parse_math=False)
+        panels[0].legend(frameon=False)
+        figure.suptitle(title, parse_math=False)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

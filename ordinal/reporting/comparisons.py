@@ -13,6 +13,7 @@ from ordinal.evaluation.results import format_number
 
 if TYPE_CHECKING:
     from ordinal.experiments.comparison import Difference
+    from ordinal.experiments.search import Trial
     from ordinal.experiments.variants import Contrast, Variant
 
 
@@ -78,6 +79,28 @@ def variants_rows(variants: "Sequence[Variant]") -> list[dict[str, Any]]:
         seeds = {f"seed_{seed}": value for seed, value in enumerate(variant.values, 1)}
         rows.append({"variant": variant.name} | for_json(figures | seeds | contrast))
     return rows
+
+
+def trials_table(trials: "Sequence[Trial]", metric: str, title: str) -> Table:
+    """One row per trial, in the order given: its name, its values, and its score."""
+    table = Table(title=escape(title), box=SIMPLE_HEAD, pad_edge=False)
+    rows = trials_rows(trials, metric)
+    for heading in rows[0]:
+        table.add_column(escape(heading), justify="right" if table.columns else "left")
+    for row in rows:
+        *cells, score = row.values()
+        table.add_row(*(escape(f"{cell}") for cell in cells), format_number(score))
+    return table
+
+
+def trials_rows(trials: "Sequence[Trial]", metric: str) -> list[dict[str, Any]]:
+    """Return the cells of `trials_table`, for a file."""
+    return [
+        {"trial": trial.name}
+        | {name: "null" if value is None else value for name, value in trial.values.items()}
+        | {metric: trial.score}
+        for trial in trials
+    ]
 
 
 def _headings(first: str, second: str) -> list[str]:

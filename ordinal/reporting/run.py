@@ -4,6 +4,7 @@ Parameters and stages come from dvc.lock, which records what has run. params.yam
 have changed since.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,7 @@ def read_run(project: Path) -> Run:
     try:
         lock = _read_lock(project / DVC_LOCK)
         _refuse_stale_stages(lock)
+        _refuse_unfinished_training(project, lock)
         texts = _read_parquet(project / SPLIT / "test.parquet", ["row", "label", "text"])
         predictions = _read_parquet(project / PREDICTIONS / "test.parquet")
         run = Run(
@@ -95,6 +97,18 @@ def _refuse_stale_stages(lock: Mapping[str, Any]) -> None:
             if dep["md5"] != outs.get(dep["path"], dep["md5"]):
                 raise UserError(
                     f"{name} has not run since {dep['path']} changed: run `make repro` first"
+                )
+
+
+def _refuse_unfinished_training(project: Path, lock: Mapping[str, Any]) -> None:
+    """Compare the learning curves, which the train stage writes while it runs, with dvc.lock."""
+    for out in lock["train"]["outs"]:
+        path = project / out["path"]
+        if path.parent == project / PLOTS:
+            digest = hashlib.md5(path.read_bytes(), usedforsecurity=False)
+            if digest.hexdigest() != out["md5"]:
+                raise UserError(
+                    f"{out['path']} is not that of the last finished run: run `make repro` first"
                 )
 
 

@@ -146,16 +146,27 @@ class WheelSource(BaseModel):
     folder: str
 
 
+class FolderSource(BaseModel):
+    """A folder of the project, which `ordinal encoder add` wrote and `dvc add` tracks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    folder: str
+
+
 class Encoder(_Entry):
     """A pretrained transformer with its tokenizer."""
 
-    sources: list[HubSource | WheelSource] = Field(min_length=1)
+    sources: list[HubSource | WheelSource | FolderSource] = Field(min_length=1)
     """Tried in order."""
     files: dict[str, Checksum]
     """The checksum of each of `ENCODER_FILES`.
 
     Instead of model.safetensors, there may be an index and the files of weights that it lists.
     """
+    parameters: int | None = None
+    """Number of weights, without a head. For the reader."""
+    max_length: int | None = None
+    """The most tokens that it reads; None if there is no limit, or it is not known."""
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Self:

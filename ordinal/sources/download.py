@@ -206,3 +206,15 @@ def verify(path: Path, checksum: str, advice: str = NEW_CHECKSUM) -> None:
             f"checksum mismatch: {kind} is {actual[:12]}…, expected {expected[:12]}…",
             advice,
         )
+
+
+def verify_file(path: Path, checksum: str, name: str) -> None:
+    """Verify a file that errors call `name`.
+
+    Raises:
+        SourceError: it has another checksum.
+    """
+    try:
+        verify(path, checksum)
+    except SourceError as failure:
+        raise failure.at(name) from None

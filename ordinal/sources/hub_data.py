@@ -17,7 +17,7 @@ import yaml
 
 from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.formats import Format
-from ordinal.common.parts import part_of
+from ordinal.common.parts import File, part_of
 from ordinal.sources.data_files import USE_DEMO
 from ordinal.sources.download import SourceError, no_source
 from ordinal.sources.hub import download_file, files_at
@@ -42,22 +42,11 @@ BY_HAND = "download its files, and run `ordinal new-data` on them"
 
 
 @dataclass(frozen=True)
-class HubTable:
-    """A file of a data set, on this machine."""
-
-    name: str
-    """Its path in the repository."""
-    path: Path
-    part: str | None
-    """train, validation or test, or None if the data set is not split."""
-
-
-@dataclass(frozen=True)
 class HubData:
     """The files of a configuration of a data set, in the order of its splits."""
 
     name: str
-    tables: list[HubTable]
+    files: list[File]
     format: Format
     """The fields of the files' format that the configuration fixes."""
     class_names: Mapping[str, list[str]]
@@ -104,22 +93,22 @@ def _fetch(repository: str, commit: str | None, config: str | None, folder: Path
     splits = {str(split): list(files) for split, files in builder.config.data_files.items()}
     parts = parts_of(splits)
     tables = [
-        HubTable(Path(path).relative_to(data.resolve()).as_posix(), Path(path), part)
+        (Path(path).relative_to(data.resolve()).as_posix(), part)
         for split, part in parts.items()
         for path in splits[split]
     ]
-    for table in tables:
-        download_file(repository, commit, table.name, table.path, checksums[table.name])
+    for file, _ in tables:
+        download_file(repository, commit, file, data / file, checksums[file])
     return HubData(
         repository,
-        tables,
+        [File(data / file, f"{PREFIX}{repository}, {file}", part) for file, part in tables],
         fixed,
-        _class_names(builder, tables[0].path),
+        _class_names(builder, data / tables[0][0]),
         _licence(card),
         {
             "revision": commit,
             "config": builder.config.name,
-            "checksums": {table.name: checksums[table.name] for table in tables},
+            "checksums": {file: checksums[file] for file, _ in tables},
             "splits": parts,
             "splits_left_out": sorted(splits.keys() - parts.keys()),
         },

@@ -21,14 +21,25 @@ def shards_of(index: Path) -> dict[str, str]:
     Raises:
         ValueError: the index is not valid, or a file is not in the folder of the index.
     """
+    return files_in_index(index, SHARD)
+
+
+def files_in_index(index: Path, name: re.Pattern[str]) -> dict[str, str]:
+    """Return the file of each weight, from an index whose files have names of this pattern.
+
+    Raises:
+        ValueError: the index is not valid, or a file is not in the folder of the index.
+    """
     try:
         files = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = set(files.values())
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise ValueError(f"its {INDEX} is not an index with a weight_map") from None
-    for name in names:
-        if not isinstance(name, str) or not SHARD.fullmatch(name):
-            raise ValueError(f"its {INDEX} lists {name!r}, which is not a name of a weights file")
+        raise ValueError(f"its {index.name} is not an index with a weight_map") from None
+    for file in names:
+        if not isinstance(file, str) or not name.fullmatch(file):
+            raise ValueError(
+                f"its {index.name} lists {file!r}, which is not a name of a weights file"
+            )
     return dict(files)
 
 

@@ -30,8 +30,8 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
         UserError: the encoder reads fewer tokens than `max_length`, or its tokenizer does not end
             texts as it needs.
     """
-    config, settings = (read_json(folder / f"{name}config.json") for name in ("", "tokenizer_"))
-    limit = min(usable_length(config), settings.get("model_max_length") or math.inf)
+    config, settings = _configs(folder)
+    limit = length_limit(folder)
     if max_length > limit:
         raise UserError(
             f"tokenize.max_length is {max_length}, but this encoder reads at most {limit} tokens: "
@@ -45,6 +45,16 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     read_literally(tokenizer)
     _check_end(tokenizer, config, folder)
     return tokenizer
+
+
+def length_limit(folder: Path) -> float:
+    """Return the most tokens that an encoder and its tokenizer read; infinity if any number."""
+    config, settings = _configs(folder)
+    return min(usable_length(config), settings.get("model_max_length") or math.inf)
+
+
+def _configs(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    return read_json(folder / "config.json"), read_json(folder / "tokenizer_config.json")
 
 
 def save_tokenizer(

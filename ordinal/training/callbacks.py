@@ -1,4 +1,4 @@
-"""Callbacks of a training run: learning curves, best weights, early stopping and checkpoints.
+"""Callbacks of a training run: best weights, early stopping and checkpoints.
 
 Each keeps what a resumed run needs in its own `state_dict`, as plain types and tensors: Lightning
 saves it in the checkpoints, which are loaded with `weights_only=True`.
@@ -8,97 +8,20 @@ import math
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
-from ordinal.common.errors import UserError
 from ordinal.common.params import Train
 from ordinal.training.checkpoints import save_checkpoint
-from ordinal.training.distributed import all_gather, current_rank, is_rank_zero
+from ordinal.training.curves import LearningCurves
+from ordinal.training.distributed import is_rank_zero
+from ordinal.training.live import EpochLog, LiveCurves, ProgressLine
 
 CHECKPOINT_TIME = 0.05  # largest share of the time that is spent on checkpoints
-
-
-@dataclass
-class History:
-    """The learning curves: one entry per epoch, and one every few steps."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    steps: list[dict[str, float]] = field(default_factory=list)
-
-
-class LearningCurves(Callback):
-    """Record the training loss every few steps, and losses and validation MAE after each epoch.
-
-    Losses are summed on the device, so that no step waits for a number. Each rank has its own sums.
-
-    Args:
-        every: optimiser steps between two points of the step curve.
-    """
-
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self.history = History()
-        self.sums = torch.zeros(2)
-        """Sums of the batch losses: of this epoch, and since the last point of the step curve."""
-        self.counts = [0, 0]
-        """Batches in each of the two sums."""
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.sums = self.sums.to(pl_module.device)
-
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        self.sums += outputs["batch_loss"]
-        self.counts = [count + 1 for count in self.counts]
-        step = trainer.global_step
-        last = self.history.steps[-1]["step"] if self.history.steps else 0
-        if step >= last + self.every:
-            self.history.steps.append({"step": step, "train_loss": round(self._take_mean(1), 5)})
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        metrics = trainer.callback_metrics
-        losses = {
-            "train_loss": self._take_mean(0),
-            "validation_loss": metrics["validation_loss"].item(),
-        }
-        if not all(map(math.isfinite, losses.values())):
-            raise UserError(
-                f"training diverged in epoch {epoch} (the loss is not finite): "
-                "lower train.lr or train.clip"
-            )
-        figures = losses | {"validation_mae": metrics["validation_mae"].item()}
-        rounded = {name: round(figure, 5) for name, figure in figures.items()}
-        self.history.epochs.append({"epoch": epoch, **rounded})
-
-    def _take_mean(self, part: int) -> float:
-        """Return one of the mean losses over batches and ranks, and start it again."""
-        mean = all_gather(self.sums)[:, part].mean().item() / self.counts[part]
-        self.sums[part] = 0
-        self.counts[part] = 0
-        return mean
-
-    def state_dict(self) -> dict[str, Any]:
-        sums = all_gather(self.sums).tolist()
-        return {"history": asdict(self.history), "sums": sums, "counts": self.counts}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.history = History(**state_dict["history"])
-        self.sums = torch.tensor(state_dict["sums"][current_rank()])
-        self.counts = state_dict["counts"]
 
 
 class BestWeights(Callback):
@@ -189,20 +112,6 @@ class Checkpoints(Callback):
         self.saved_step = state_dict["saved_step"]
 
 
-class EpochLog(Callback):
-    """Print a line per epoch, where there is no terminal to draw a progress bar on."""
-
-    def __init__(self, curves: LearningCurves) -> None:
-        self.curves = curves
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        figures = self.curves.history.epochs[-1]
-        listed = ", ".join(
-            f"{name} {value:g}" for name, value in figures.items() if name != "epoch"
-        )
-        print(f"train: epoch {figures['epoch']} of {trainer.max_epochs}: {listed}", flush=True)
-
-
 class KeepSigtermHandler(Callback):
     """Restore the SIGTERM handler of before the fit, if there are several ranks.
 
@@ -219,7 +128,11 @@ class KeepSigtermHandler(Callback):
 
 
 def callbacks_for(
-    recipe: Train, curves: LearningCurves, best: BestWeights, checkpoints: Path | None
+    recipe: Train,
+    curves: LearningCurves,
+    best: BestWeights,
+    live: LiveCurves,
+    checkpoints: Path | None,
 ) -> list[Callback]:
     """The callbacks of a run in their order: checkpoints contain the state of those before them."""
     callbacks: list[Callback] = [KeepSigtermHandler(), curves, best]
@@ -227,6 +140,5 @@ def callbacks_for(
         callbacks.append(Patience(recipe.patience))
     if checkpoints is not None:
         callbacks.append(Checkpoints(checkpoints, recipe.checkpoint_every))
-    if not sys.stderr.isatty():
-        callbacks.append(EpochLog(curves))
-    return callbacks
+    terminal = ProgressLine if sys.stderr.isatty() else EpochLog
+    return [*callbacks, live, terminal(curves)]

@@ -10,6 +10,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanMetric
 from transformers import PreTrainedModel
@@ -22,10 +23,12 @@ from ordinal.model.device import choose_device
 from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed
 from ordinal.tokenization.tokens import Tokens
-from ordinal.training.callbacks import BestWeights, History, LearningCurves, callbacks_for
+from ordinal.training.callbacks import BestWeights, callbacks_for
 from ordinal.training.checkpoints import find_checkpoint, step_of
+from ordinal.training.curves import History, LearningCurves, write_tables
 from ordinal.training.data_module import Batch, TrainingData
 from ordinal.training.distributed import end_together, is_rank_zero, shard_model, start_together
+from ordinal.training.live import LiveCurves
 from ordinal.training.optimizer import new_optimizer, optimizer_steps
 from ordinal.training.trainer import new_trainer, quiet_lightning
 
@@ -85,8 +88,9 @@ class FineTuning(lightning.LightningModule):
             distributions = self.head.probabilities(logits).cpu().numpy()
             predicted = torch.from_numpy(decode(distributions, self.recipe.decode))
             self.validation_mae.update(predicted.to(batch.labels), batch.labels)
-        self.log("validation_loss", self.validation_loss)
-        self.log("validation_mae", self.validation_mae, prog_bar=True)
+        # For the callbacks, one of which sends them to the logger.
+        self.log("validation_loss", self.validation_loss, logger=False)
+        self.log("validation_mae", self.validation_mae, logger=False)
 
     def configure_model(self) -> None:
         if self.device_mesh is not None:
@@ -115,6 +119,8 @@ def fit(
     recipe: Train,
     checkpoints: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    tables: Path | None = None,
+    logger: Logger | None = None,
 ) -> History:
     """Fine-tune `model` in place; it ends with the weights of the lowest validation MAE.
 
@@ -129,6 +135,8 @@ def fit(
         checkpoints: folder of this run's checkpoints, named by its `run_key`, or None for none. A
             run that was stopped resumes from the last one, and ends with the same bytes.
         callbacks: additional Lightning callbacks.
+        tables: folder of the learning curves, which grow while the run trains, or None for none.
+        logger: Lightning logger, which gets them too, or None.
 
     Raises:
         UserError: the recipe does not fit the hardware, or the loss became infinite.
@@ -140,15 +148,15 @@ def fit(
     fitted = copy.deepcopy(model) if recipe.strategy == "fsdp" else model  # shards stay shards
     module, data = _modules(fitted, train, validation, recipe, device)
     curves, best = LearningCurves(max(1, module.steps // CURVE_POINTS)), BestWeights()
-    ours = callbacks_for(recipe, curves, best, checkpoints)
+    live = LiveCurves(curves, recipe, module.steps, tables)
+    ours = callbacks_for(recipe, curves, best, live, checkpoints)
     with quiet_lightning():
-        trainer = new_trainer(recipe, device, [*ours, *callbacks], checkpoints)
-        with end_together(trainer):
-            start_together(trainer, module)
-            last = _last_checkpoint(trainer, checkpoints)
-            trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        trainer = new_trainer(recipe, device, [*ours, *callbacks], checkpoints, logger)
+        _train(trainer, module, data, checkpoints)
     if is_rank_zero():
         model.load_state_dict(best.weights)
+        if tables:
+            write_tables(curves.history, tables)
     if head.shared_weight:
         unshare_weight(model)
     model.cpu().eval()
@@ -170,6 +178,16 @@ def _modules(
         FineTuning(model, recipe, depths, optimizer_steps(len(train), recipe), weights),
         TrainingData(train, validation, row_weights, pad_id, device, recipe),
     )
+
+
+def _train(
+    trainer: lightning.Trainer, module: FineTuning, data: TrainingData, checkpoints: Path | None
+) -> None:
+    """Train together with the other processes, from the last checkpoint on if there is one."""
+    with end_together(trainer):
+        start_together(trainer, module)
+        last = _last_checkpoint(trainer, checkpoints)
+        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
 
 
 def _last_checkpoint(trainer: lightning.Trainer, folder: Path | None) -> Path | None:

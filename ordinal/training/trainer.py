@@ -1,7 +1,6 @@
 """Lightning's Trainer for a recipe, without the log lines and warnings that do not apply here."""
 
 import logging
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import TorchCheckpointIO
 
 from ordinal.common.params import Train
@@ -21,12 +21,17 @@ IGNORED_WARNINGS = {
     "does not have many workers": "padding takes microseconds, which processes would not repay",
     "LeafSpec": "raised by Lightning's own code",
     "broadcast_buffers": "the new name is missing in the oldest torch that we support",
+    "smaller than the logging interval": "LiveCurves chooses the steps to log",
     "your dataloader is not resumable": "TrainingData resumes it",
 }
 
 
 def new_trainer(
-    recipe: Train, device: torch.device, callbacks: Sequence[Callback], folder: Path | None
+    recipe: Train,
+    device: torch.device,
+    callbacks: Sequence[Callback],
+    folder: Path | None,
+    logger: Logger | None = None,
 ) -> lightning.Trainer:
     """A trainer for one fit.
 
@@ -35,6 +40,7 @@ def new_trainer(
         device: device to train on.
         callbacks: Lightning callbacks.
         folder: folder of the checkpoints, if there are any.
+        logger: Lightning logger, if there is one.
 
     Raises:
         UserError: the recipe does not fit the hardware or the started processes.
@@ -57,8 +63,8 @@ def new_trainer(
         deterministic="warn",
         enable_checkpointing=False,  # `Checkpoints` replaces Lightning's own callback
         enable_model_summary=False,
-        enable_progress_bar=sys.stderr.isatty(),
-        logger=False,
+        enable_progress_bar=False,  # `ProgressLine` replaces it
+        logger=logger or False,
         num_sanity_val_steps=0,
         plugins=[DirectIO(), environment],
         reload_dataloaders_every_n_epochs=1,  # each epoch has its own order of batches

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ordinal.common.errors import UserError
 from ordinal.common.formats import Format
-from ordinal.data.files import File, columns_to_keep, open_files
+from ordinal.common.parts import File
+from ordinal.data.files import columns_to_keep, open_files
 from ordinal.data.label_reader import LabelReader
 from ordinal.data.reviews import Layout, Source, write_reviews, write_sources
 

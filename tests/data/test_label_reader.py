@@ -165,6 +165,8 @@ def labels_in(cells: list[str], folder: Path) -> list[int | str]:
         (["★☆", "★★"], [1, 2]),
         (["0.5", "1.0", "2.50"], ["0.5", 1, "2.5"]),
         ([f"{number}/10" for number in range(11)], list(range(11))),
+        ([*"12345" * 9, "4.5", "4.5"], [1, 2, 3, 4, "4.5", 5]),
+        ([*"12345" * 9, "3.5", "4.5"], [1, 2, 3, "3.5", 4, "4.5", 5]),
     ],
 )
 def test_labels_are_inferred(cells: list[str], labels: list[object], tmp_path: Path) -> None:
@@ -179,6 +181,12 @@ def test_labels_are_inferred(cells: list[str], labels: list[object], tmp_path: P
         (["1/5", "4/5"], "row 1 .*'1/5' is out of 5, but the highest label is '4/5'.*map"),
         (["4/5", "7"], "row 1 .*'4/5' is out of 5, but the highest label is '7'"),
         (["1", "2", "good"], "row 3 .*label 'good' is not a whole number.*list them"),
+        (
+            [*"12345" * 9, "4.5"],
+            r"row 46 .*'4.5' is between whole numbers, and only 1 of 46 rows have such a label.*"
+            r"`map: \{'4.5': 5\}`",
+        ),
+        ([*"12345" * 60, "2.5/5", "4.5"], "row 301 .*'2.5/5' .* only 2 of 302.*'2.5/5': 3"),
         (["1", "4.37"], "row 2 .*'4.37' is neither a whole number nor a half step.*`bins`"),
     ],
 )

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordinal.common.params import Split
-from ordinal.data.leaks import count_shared, leak_warnings, near_fingerprint, near_fingerprints
-from ordinal.data.split import fingerprints
+from ordinal.data.leaks import count_shared, fingerprints, leak_warnings
+from ordinal.data.split import fingerprint
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,15 @@ from ordinal.data.split import fingerprints
 def test_texts_are_alike_but_for_numbers_case_and_punctuation(
     one: str, other: str, alike: bool
 ) -> None:
-    assert (near_fingerprint(one) == near_fingerprint(other)) is alike
+    (first, second), near = fingerprints([one, other])
+    assert first != second
+    assert (near[0] == near[1]) == alike
+
+
+@given(st.lists(st.text()))
+def test_the_first_fingerprints_are_those_of_the_texts_as_they_are(texts: list[str]) -> None:
+    prints, _ = fingerprints(texts)
+    assert [bytes(print_) for print_ in prints] == [fingerprint(text) for text in texts]
 
 
 SAMPLES = ["good", "GOOD", "good 1", "good, 2!", "bad", "bad.", "3", "4"]
@@ -40,7 +48,7 @@ TEXTS = st.lists(st.sampled_from(SAMPLES), max_size=40)
 def test_counts_are_those_of_a_plain_loop(texts: list[str], draw: object) -> None:
     parts = np.array([draw.randrange(3) for _ in texts], np.int8)  # type: ignore[attr-defined]
     groups = np.array([draw.randrange(-1, 5) for _ in texts], np.int64)  # type: ignore[attr-defined]
-    counts = count_shared(fingerprints(texts), near_fingerprints(texts), groups, parts)
+    counts = count_shared(*fingerprints(texts), groups, parts)
 
     def plain(text: str) -> str:
         return re.sub(r"[\d ,.!]", "", text.lower()) or text

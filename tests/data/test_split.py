@@ -10,9 +10,9 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from ordinal.common.errors import UserError
 from ordinal.common.paths import PARTS
+from ordinal.data.leaks import fingerprints
 from ordinal.data.split import (
     count_leaks,
-    fingerprints,
     hash_split,
     label_warnings,
     shuffle_split,
@@ -45,28 +45,28 @@ texts = st.lists(st.text(min_size=1), min_size=1, max_size=50)
 def test_hash_puts_a_text_where_it_was_when_others_are_added(
     before: list[str], added: list[str], seed: int
 ) -> None:
-    prints = fingerprints(before + added)
+    prints, _ = fingerprints(before + added)
     alone = hash_split(prints[: len(before)], SHARES, seed)
     np.testing.assert_array_equal(hash_split(prints, SHARES, seed)[: len(before)], alone)
 
 
 @given(texts)
 def test_no_duplicate_crosses_a_hash_split(drawn: list[str]) -> None:
-    prints = fingerprints(drawn + [f"  {text.upper()} " for text in drawn])
+    prints, _ = fingerprints(drawn + [f"  {text.upper()} " for text in drawn])
     parts = hash_split(prints, SHARES, seed=1)
     assert count_leaks(prints, parts) == {"validation": 0, "test": 0}
 
 
 def test_hash_shares_are_those_asked_for_within_binomial_error() -> None:
     rows = 20_000
-    prints = fingerprints(f"review {row}" for row in range(rows))
+    prints, _ = fingerprints(f"review {row}" for row in range(rows))
     parts = hash_split(prints, SHARES, seed=7)
     for index, share in enumerate(SHARES):
         assert stats.binomtest(int((parts == index).sum()), rows, share).pvalue > 0.001
 
 
 def test_leaks_are_counted_in_the_later_part() -> None:
-    prints = fingerprints(["Good  hotel", "good hotel", "GOOD HOTEL", "bad", "bad"])
+    prints, _ = fingerprints(["Good  hotel", "good hotel", "GOOD HOTEL", "bad", "bad"])
     parts = np.array([0, 1, 2, 2, 2], np.int8)
     assert count_leaks(prints, parts) == {"validation": 1, "test": 1}
 

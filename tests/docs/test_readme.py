@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, console_commands, run_as_shown, run_in
+from tests.conftest import MAKE, ROOT, console_commands, run_as_shown, run_in
+from tests.pipeline.test_places import move
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # `make test` is this test run. tests/prediction/test_server.py starts the server.
@@ -30,13 +31,15 @@ def test_the_python_code_of_the_readme_runs(finished_project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
-    shutil.copy(finished_project / "data/own/small.csv", finished_project / "reviews.csv")
+def test_every_command_of_the_readme_runs_even_in_an_odd_place(finished_project: Path) -> None:
+    """In a worktree of a project in a subdirectory of a repository, behind a link."""
+    project = move(finished_project, "all at once")
+    shutil.copy(project / "data/own/small.csv", project / "reviews.csv")
     commands = console_commands("README.md")
     assert {"make repro", *NOT_RUN} <= set(commands)
     for command in commands:
-        run_as_shown(finished_project, NOT_RUN.get(command, command))
-    page = (finished_project / "dvc_plots/index.html").read_text()
+        run_as_shown(project, NOT_RUN.get(command, command))
+    page = (project / "dvc_plots/index.html").read_text()
     for title in (
         "Confusion matrix",
         "Mean absolute error by true label",
@@ -44,4 +47,8 @@ def test_every_command_of_the_readme_runs(finished_project: Path) -> None:
         "Validation MAE by epoch",
     ):
         assert title in page
-    assert len((finished_project / "predictions.csv").read_text().splitlines()) == 121
+    assert len((project / "predictions.csv").read_text().splitlines()) == 121
+    summary = run_in(project, *MAKE, "--silent", "pr-summary", "BASE=HEAD")
+    assert summary.returncode == 0, summary.stderr
+    assert "### On the same test rows" in summary.stdout
+    assert "| mae |" in summary.stdout

@@ -17,7 +17,7 @@ from dvc.exceptions import InvalidArgumentError
 
 from ordinal.common.errors import UserError
 from ordinal.experiments import queue as study_queue
-from ordinal.experiments.queue import _experiment_name, _pending, _wait
+from ordinal.experiments.queue import as_finished, experiment_name, pending_runs
 from tests.conftest import environment, run_in
 
 
@@ -79,14 +79,14 @@ def test_a_run_is_pending_while_the_process_of_its_worker_lives(tmp_path: Path) 
         iter_active=lambda: [SimpleNamespace(name="running")],
         worker_status=dict,  # the worker is too busy to answer
     )
-    assert _pending(queue) == {"queued"}
+    assert pending_runs(queue) == {"queued"}
     sleep = [sys.executable, "-c", "input()", "queue-worker"]
     with subprocess.Popen(sleep, stdin=subprocess.PIPE) as worker:
         (tmp_path / "dvc-exp-worker-1.pid").write_text(str(worker.pid))
-        assert _pending(queue) == {"queued", "running"}
+        assert pending_runs(queue) == {"queued", "running"}
         worker.kill()
         worker.wait()
-        assert _pending(queue) == {"queued"}
+        assert pending_runs(queue) == {"queued"}
 
 
 def test_a_worker_that_died_is_replaced_while_runs_are_queued(
@@ -103,11 +103,13 @@ def test_a_worker_that_died_is_replaced_while_runs_are_queued(
         for states in (living, queued):
             states.pop(0)
 
-    monkeypatch.setattr(study_queue, "_finished", lambda _: set("abc"[: 4 - len(living)]))
-    monkeypatch.setattr(study_queue, "_pending", lambda _: set("abc"[4 - len(living) :]))
+    monkeypatch.setattr(
+        study_queue, "finished_runs", lambda _: dict.fromkeys("abc"[: 4 - len(living)])
+    )
+    monkeypatch.setattr(study_queue, "pending_runs", lambda _: set("abc"[4 - len(living) :]))
     monkeypatch.setattr(study_queue, "_workers", lambda _: living[0])
     monkeypatch.setattr(study_queue.time, "sleep", pass_time)
-    _wait(repo, set("abc"), jobs=2)
+    assert [*as_finished(repo, set("abc"), jobs=2)] == ["a", "b", "c"]
     assert started == [(2, 1)]
 
 
@@ -117,15 +119,11 @@ def test_a_run_that_dvc_lists_nowhere_for_a_moment_has_not_failed(
 ) -> None:
     queue: Any = SimpleNamespace(iter_queued=lambda: iter([]))
     repo: Any = SimpleNamespace(experiments=SimpleNamespace(celery_queue=queue))
-    states = iter([set(), *[set()] * polls, {"a"}])
-    monkeypatch.setattr(study_queue, "_finished", lambda _: next(states))
-    monkeypatch.setattr(study_queue, "_pending", lambda _: set())
+    states = iter([{}, *[{}] * polls, {"a": "commit"}])
+    monkeypatch.setattr(study_queue, "finished_runs", lambda _: next(states))
+    monkeypatch.setattr(study_queue, "pending_runs", lambda _: set())
     monkeypatch.setattr(study_queue.time, "sleep", lambda _: None)
-    if fails:
-        with pytest.raises(UserError, match="1 of 1 runs failed"):
-            _wait(repo, {"a"}, jobs=1)
-    else:
-        _wait(repo, {"a"}, jobs=1)
+    assert [*as_finished(repo, {"a"}, jobs=1)] == ([] if fails else ["a"])
 
 
 def test_a_mistake_in_the_file_is_refused_before_anything_is_queued(finished_project: Path) -> None:
@@ -196,10 +194,10 @@ def test_data_that_nobody_tracks_is_refused_before_anything_is_queued(
 
 @pytest.mark.parametrize("variant", ["lr = 1e-3", "-x.lock", "@{", "...", "größer"])
 def test_an_experiment_has_a_name_that_git_accepts(variant: str) -> None:
-    name = _experiment_name(variant, ["train.seed=1"])
+    name = experiment_name(variant, ["train.seed=1"])
     assert not name.startswith("-")
     subprocess.run(["git", "check-ref-format", f"refs/exps/{name}"], check=True)
-    assert name == _experiment_name(variant, ["train.seed=1"]) != _experiment_name(variant, [])
+    assert name == experiment_name(variant, ["train.seed=1"]) != experiment_name(variant, [])
 
 
 def test_uncommitted_changes_are_refused_except_in_studies(finished_project: Path) -> None:

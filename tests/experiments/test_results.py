@@ -99,4 +99,7 @@ def test_the_committed_tables_are_those_of_the_committed_runs(study: Path, proje
     assert run.returncode == 0, run.stderr
     assert f"{study.stem}: mae of 5 seeds" in run.stdout
     assert table.read_bytes() == expected
+    chart = (results / f"{study.stem}.svg").read_bytes()
     assert "rps of 2 seeds" in run_in(project, *command, "--metric", "rps", "--seeds", "2").stdout
+    assert table.read_bytes() == expected
+    assert (results / f"{study.stem}.svg").read_bytes() == chart

@@ -1,5 +1,6 @@
 """The order of labels, other spellings of them, and bins, as found in a file."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -48,6 +49,22 @@ def test_ambiguous_ratings_are_refused(keys: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message) as raised:
         find_scale(dict.fromkeys(keys, 9), None, None, "stars")
     assert "--map '" in str(raised.value)
+
+
+@pytest.mark.parametrize(("key", "nearest"), [("4.5", 5), ("4.5/5", 5), ("4.37", 4)])
+def test_a_rare_number_between_whole_ones_is_refused_until_it_is_mapped(
+    key: str, nearest: int
+) -> None:
+    classes = dict.fromkeys(["1", "2", "3", "4", "5"], 20) | {key: 1}
+    with pytest.raises(UserError) as raised:
+        find_scale(classes, None, None, "r.csv: column 'stars'", {key: 7})
+    said = str(raised.value)
+    assert said.startswith(f"r.csv: column 'stars' has '{key}' next to whole numbers, in 1 of 101")
+    assert "rows, first in row 7 (not counting the header): correct it" in said
+    [option] = re.findall("--map '(.*?)'", said)
+    found = find_scale(classes, None, parse_map([option]))
+    assert found == Scale(STARS, {key: nearest})
+    assert find_scale(classes | {key: 2}, None).labels == [1, 2, 3, 4, key.removesuffix("/5"), 5]
 
 
 def test_given_spellings_make_them_unambiguous() -> None:

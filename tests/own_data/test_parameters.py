@@ -89,15 +89,17 @@ def test_what_another_data_set_left_is_reset(
     monkeypatch.chdir(tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"text": "review", "label": "stars", "keep": ["id"], "missing": "drop"}
+    params["data"] |= {"revision": "0" * 40, "config": "en"}
     params["split"] |= {"method": "group", "column": "customer"}
     Path("params.yaml").write_text(yaml.safe_dump(params))
     assert command({"data.name": "t"}) == (
-        "dvc exp run -S data.name=t -S 'data.keep=[]' -S data.missing=refuse "
-        "-S split.method=shuffle -S split.column=null"
+        "dvc exp run -S data.name=t -S data.revision=null -S data.config=null -S 'data.keep=[]' "
+        "-S data.missing=refuse -S split.method=shuffle -S split.column=null"
     )
     assert "-S data.text=null" in command({"data.name": "t", "data.keep": ["review"]})
     same = {"data.name": "t", "data.keep": ["id"], "data.text": "review", "data.label": "stars"}
     same |= {"data.missing": "drop", "split.method": "group", "split.column": "customer"}
+    same |= {"data.revision": "0" * 40, "data.config": "en"}
     assert command(same) == "dvc exp run -S data.name=t"
 
 

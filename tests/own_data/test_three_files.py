@@ -3,14 +3,16 @@
 import json
 import random
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from ordinal.sources.catalog import load_catalog
-from tests.conftest import WORDS, run_as_shown, run_in, set_params, stages_run
+from tests.conftest import WORDS, run_all_stages, run_as_shown, run_in, set_params, stages_run
 
 SPELLED = ["{}/5", "{} / 5", "{} stars", "{}.0"]
 STARS = ["1", "2", "3", "4", "5"]
@@ -61,15 +63,22 @@ def read(project: Path, file: str) -> dict[str, Any]:
     return found
 
 
-def train(project: Path, arguments: list[str]) -> str:
-    """Run new-data and the command that it prints, and return the output of new-data."""
+def propose(project: Path, arguments: list[str]) -> tuple[str, str]:
+    """Run new-data, and return its output and the command that it prints."""
     set_params(project, {"train.epochs": 1})
     file, *options = arguments
     run = run_in(project, "ordinal", "new-data", f"data/own/{file}", *options, "--yes")
     assert run.returncode == 0, run.stderr
-    [line] = re.findall(r"To train on it: (.*)\n", run.stdout)
-    assert len(stages_run(run_as_shown(project, line))) >= 6
-    return run.stdout
+    [command] = re.findall(r"To train on it: (.*)\n", run.stdout)
+    return run.stdout, command
+
+
+def train_here(project: Path, command: str) -> None:
+    """Set the parameters of a command as DVC does, and run the stages in this process."""
+    assert command.startswith("dvc exp run -S ")
+    settings = [word for word in shlex.split(command)[3:] if word != "-S"]
+    apply_overrides(project / "params.yaml", settings)
+    run_all_stages(project)
 
 
 def predict(project: Path, file: str, *options: str) -> pd.DataFrame:
@@ -78,9 +87,9 @@ def predict(project: Path, file: str, *options: str) -> pd.DataFrame:
     return pd.read_csv(project / "out.csv", dtype={"label": str})
 
 
-@pytest.mark.slow
 def test_a_clean_file_goes_to_predictions(small_project: Path) -> None:
-    train(small_project, clean(small_project / "data/own"))
+    _, command = propose(small_project, clean(small_project / "data/own"))
+    train_here(small_project, command)
     facts = read(small_project, "data/raw/facts.json")
     assert (facts["name"], facts["rows"], facts["labels"]) == ("clean", 150, STARS)
     assert len(predict(small_project, "clean.csv", "--text", "review")) == 150
@@ -88,11 +97,12 @@ def test_a_clean_file_goes_to_predictions(small_project: Path) -> None:
 
 @pytest.mark.slow
 def test_a_messy_export_goes_to_predictions(small_project: Path) -> None:
-    printed = train(small_project, messy(small_project / "data/own"))
-    assert printed.endswith(
+    _, command = propose(small_project, messy(small_project / "data/own"))
+    assert command == (
         "dvc exp run -S data.name=export-2024 -S 'data.keep=[Datum]' -S data.missing=drop "
-        "-S split.method=group -S split.column=Kunde\n"
+        "-S split.method=group -S split.column=Kunde"
     )
+    assert len(stages_run(run_as_shown(small_project, command))) >= 6
     entry = load_catalog(small_project / "data/catalog.yaml").data["export-2024"]
     assert (entry.labels, entry.map) == ([1, 2, 3, 4, 5], None)
     assert entry.text == ["Überschrift", "Text"]
@@ -108,9 +118,9 @@ def test_a_messy_export_goes_to_predictions(small_project: Path) -> None:
     assert {"Kunde", "Datum", "Bewertung"} <= set(rows)
 
 
-@pytest.mark.slow
 def test_files_of_parts_go_to_predictions(small_project: Path) -> None:
-    printed = train(small_project, split(small_project / "data/own"))
+    printed, command = propose(small_project, split(small_project / "data/own"))
+    train_here(small_project, command)
     assert "train.jsonl, valid.jsonl, test.jsonl are the parts of one data set" in printed
     facts = read(small_project, "data/raw/facts.json")
     assert facts["rows_per_part"] == {"train": 120, "validation": 20, "test": 40}

@@ -127,6 +127,7 @@ BAD_TABLES: dict[str, tuple[str, str | bytes, tuple[str, ...]]] = {
     "blank text": ("r.csv", GOOD + " \t ,4\n", ("r.csv", "row 121", "'review'", "no text")),
     "labels in words": ("r.csv", HEADER + "a,good\nb,poor\n", ("r.csv", "row 1", "'good'")),
     "a third of a star": ("r.csv", GOOD + "fine,4.3\n", ("r.csv", "row 121", "'4.3'")),
+    "a single half step": ("r.csv", GOOD + "fine,4.5\n", ("r.csv, row 121", "'4.5'", "map:")),
     "one class": ("r.csv", HEADER + "fine,4\n" * 20, ("r.csv", "'stars'", "4")),
     "1,001 classes": (
         "r.csv",
@@ -293,6 +294,19 @@ def test_parameters_that_do_not_fit_are_refused(
 ) -> None:
     set_params(finished_project, {"data.text": None, "data.label": None} | params)
     assert_contains(refused(finished_project, stage), words)
+
+
+@pytest.mark.parametrize("name", ["demo", "r.csv", "parts"])
+@pytest.mark.parametrize(("key", "value"), [("revision", "0" * 40), ("config", "en")])
+def test_a_parameter_that_does_not_apply_to_the_data_set_is_refused(
+    name: str, key: str, value: str, workspace: Path
+) -> None:
+    use_table(workspace, "r.csv", GOOD)
+    (workspace / "parts").mkdir()
+    (workspace / "parts/train.csv").write_text(GOOD)
+    set_params(workspace, {"data.name": name, f"data.{key}": value})
+    words = (f"data.{key} is only for", "data sets of the hub", f"set data.{key} to null", name)
+    assert_contains(refused(workspace, "download"), words)
 
 
 # Folders of models

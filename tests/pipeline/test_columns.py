@@ -17,7 +17,15 @@ from dvc.utils.hydra import apply_overrides
 import ordinal
 from ordinal.common.files import sha256
 from ordinal.common.paths import PARTS
-from tests.conftest import ROOT, WORDS, run_in, set_params, stages_run
+from tests.conftest import (
+    ROOT,
+    WORDS,
+    record_results,
+    run_all_stages,
+    run_in,
+    set_params,
+    stages_run,
+)
 from tests.pipeline.test_bad_input import HEADER, ROWS, assert_contains, refused, run_stage, taken
 from tests.pipeline.test_bad_input import workspace as workspace
 
@@ -61,15 +69,19 @@ def test_columns_groups_and_dates_go_from_the_file_to_the_predictions(
 ) -> None:
     table = orders()
     table.to_csv(small_project / "data/own/orders.csv", index=False)
-    experiment(
+    set_params(
         small_project,
-        "data.name=data/own/orders.csv",
-        "data.text=[title,body]",
-        "data.keep=[id,day]",
-        "split.method=group",
-        "split.column=customer",
-        "train.epochs=1",
+        {
+            "data.name": "data/own/orders.csv",
+            "data.text": ["title", "body"],
+            "data.keep": ["id", "day"],
+            "split.method": "group",
+            "split.column": "customer",
+            "train.epochs": 1,
+        },
     )
+    run_all_stages(small_project)
+    record_results(small_project)
     raw = pq.read_table(small_project / "data/raw/reviews.parquet")
     assert raw.column_names == ["text", "label", "id", "day", "customer"]
     assert raw["text"][:2].to_pylist() == [table["body"][0], f"{WORDS[1]}\n{table['body'][1]}"]

@@ -5,13 +5,21 @@ These tests run a small project. `make test-faults` does the same with the demo.
 
 import random
 import re
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import results_of, run_in, set_params, small_clone, stages_run
+from tests.conftest import (
+    copy,
+    record_results,
+    results_of,
+    run_all_stages,
+    run_in,
+    set_params,
+    small_clone,
+    stages_run,
+)
 from tests.pipeline.faults import Run, finish, kill, repair
 
 LONGER = {"train.epochs": 30, "train.checkpoint_every": 1, "evaluate.resamples": 1000}
@@ -21,10 +29,10 @@ RESUMED = r"train: .* after step (\d+)"
 @pytest.fixture(scope="module")
 def undisturbed(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The results of a longer training that nothing interrupts."""
-    project = tmp_path_factory.mktemp("undisturbed") / "project"
-    shutil.copytree(_finished, project, symlinks=True)
+    project = copy(_finished, tmp_path_factory.mktemp("undisturbed"))
     set_params(project, LONGER)
-    finish(project)
+    run_all_stages(project)
+    record_results(project)
     return results_of(project)
 
 

@@ -29,6 +29,7 @@ from ordinal.prediction.server import create_app
 from ordinal.tokenization.tokenizer import save_tokenizer
 from ordinal.tokenization.tokens import Tokens
 from tests.families import FAMILIES, save_family
+from tests.published import FORMS
 
 LABELS = ["awful", "poor", "plain", "good", "superb"]
 TEXTS = ["the room was good", "awful", "staff " * 100, "bed 1 2 3 was superb room", "poor bed"]
@@ -68,14 +69,10 @@ def save_model(encoder: Path, length: int, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "family",
-    [
-        family if family in ("bart", "t5") else pytest.param(family, marks=pytest.mark.slow)
-        for family in FAMILIES
-    ],
-)
-def test_each_family_is_exported(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in FORMS])
+def test_a_family_that_is_not_in_the_test_of_encoders_is_exported(
+    family: str, tmp_path: Path
+) -> None:
     (tmp_path / "encoder").mkdir()
     folder = save_model(save_family(family, tmp_path / "encoder"), 20, tmp_path / "model")
     export_onnx(folder, folder / "model.onnx")

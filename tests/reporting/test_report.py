@@ -339,6 +339,15 @@ def test_a_stage_that_has_not_run_again_is_refused(finished_project: Path) -> No
         read_run(finished_project)
 
 
+def test_the_learning_curves_of_an_unfinished_training_are_refused(
+    finished_project: Path,
+) -> None:
+    path = finished_project / "metrics/plots/steps.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(UserError, match=r"steps\.csv is not that of the last finished run: run"):
+        read_run(finished_project)
+
+
 def test_the_parameters_are_those_of_the_run_not_of_a_later_edit(
     finished_project: Path,
 ) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from ordinal.common.files import read_json
 from ordinal.sources.hub_data import parts_of
-from tests.conftest import WORDS, results_of, run_in, set_params, stages_run
+from tests.conftest import WORDS, results_of, run_all_stages, run_in, set_params
 from tests.hub import COMMIT, LATER, DataSet, Rows, as_parquet
 from tests.loopback import Answer, Loopback
 from tests.sources.conftest import files_in, no_network, the_error
@@ -540,7 +540,5 @@ def test_a_model_is_trained_and_a_second_run_gives_the_same_bytes(
     card = (small_project / "models/ordinal/README.md").read_text()
     assert f"{NAME}: data set {NAME} of the hub at commit {COMMIT}" in card
     before = results_of(small_project)
-    run = run_in(small_project, "dvc", "repro", "--force", **hub)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert len(stages_run(run.stdout)) == 8
+    run_all_stages(small_project)
     assert results_of(small_project) == before

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 from ordinal.common.params import Train
 from ordinal.tokenization.batching import batch_seed
 from ordinal.training import callbacks, fine_tuning
-from ordinal.training.callbacks import History
 from ordinal.training.checkpoints import find_checkpoint, step_of
+from ordinal.training.curves import History
 from ordinal.training.fine_tuning import fit
 from tests.tiny import classifier_for, draw
 
