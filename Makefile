@@ -70,6 +70,7 @@ bench: $(READY) ## measure the speed on a CPU (requires a `make repro` first)
 	@$(BIN)/python -m benchmarks.int8
 	@$(BIN)/python -m benchmarks.tokenization
 	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.on_ray
 
 bench-gpu: $(READY) ## measure training and prediction on a GPU (requires a `dvc repro pretrained` first)
 	@$(BIN)/python -m benchmarks.gpu

@@ -4,7 +4,8 @@ Runs the stages as DVC does, each in a process of its own, on growing numbers of
 with the tokenizer of the default encoder and a tiny network, so that the measured growth is that of
 this project's code. An exponent of 1 means growth in proportion to the rows, 0 no growth. It is
 fitted to the `FITTED` largest numbers of rows.
-The row `hub` is the download stage with a data set of the hub, from a server on this machine.
+The row `hub` is the download stage with a data set of the hub, from a server on this machine. The
+row `predict` is `ordinal predict` of the reviews into a folder.
 `make bench`, or with other numbers of rows: `python -m benchmarks.growth 10000 100000 1000000`, or
 for some stages only: `python -m benchmarks.growth hub 100000 1000000`.
 """
@@ -30,7 +31,8 @@ ROOT = Path(__file__).parent.parent
 ENCODER = Path("data/pretrained")
 LEARNING = ("train", "evaluate", "card")  # only up to `MOST_LEARNED` rows: more take hours
 HUB = "hub"
-STAGES = ("download", HUB, "pretrained", "split", "tokenize", "baseline", *LEARNING)
+PREDICT = "predict"
+STAGES = ("download", HUB, "pretrained", "split", "tokenize", "baseline", *LEARNING, PREDICT)
 MOST_LEARNED = 100_000
 SIZES = (1_000, 3_000, 10_000)
 FITTED = 3
@@ -86,6 +88,21 @@ def save_tiny_encoder(encoder: Path, folder: Path) -> None:
         shutil.copy(encoder / name, folder)
 
 
+def save_model(folder: Path, encoder: Path) -> None:
+    """Save an untrained classifier in a project."""
+    from ordinal.distributions.calibration import Calibration
+    from ordinal.model.classifier import new_classifier, save_classifier
+    from ordinal.tokenization.tokenizer import save_tokenizer
+
+    tokenizer = folder / "tokenizer"
+    tokenizer.mkdir()
+    save_tokenizer(
+        encoder, read_json(encoder / "config.json")["max_position_embeddings"], tokenizer
+    )
+    model = new_classifier(encoder, ["1", "2", "3", "4", "5"], "corn")
+    save_classifier(model, Calibration(1.0, [0.5] * 20), tokenizer, "", folder / "models/ordinal")
+
+
 def stage_environment() -> dict[str, str]:
     """The environment of a stage's process: it also finds this project's packages."""
     paths = (str(ROOT), os.environ.get("PYTHONPATH"))
@@ -95,6 +112,10 @@ def stage_environment() -> dict[str, str]:
 def run_stage(folder: Path, stage: str, **changes: str) -> float:
     """Return the seconds from the start of a stage's process to its end."""
     command = [sys.executable, "-m", f"stages.{stage}"]
+    if stage == PREDICT:
+        script = "from ordinal.cli import app; app()"
+        command = [sys.executable, "-c", script, "predict", "data/own/reviews.csv"]
+        command += ["--text", "review", "--out", "predictions"]
     start = time.perf_counter()
     environment = stage_environment() | changes
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -149,6 +170,8 @@ def measure_stage(temporary: Path, stage: str, rows: int, encoder: Path) -> tupl
     )
     if not folder.exists():
         in_child(new, folder, rows, encoder)
+    if stage == PREDICT:
+        in_child(save_model, folder, encoder)
     if stage != HUB:
         return in_child(run_stage, folder, stage)
     with hub.serving(folder / "served") as url:

@@ -1,7 +1,8 @@
-"""An S3 server on this machine."""
+"""Servers on this machine: S3, and none."""
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,3 +54,11 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         yield Bucket(client, env["AWS_ENDPOINT_URL"])
     finally:
         server.stop()
+
+
+@pytest.fixture
+def closed_port() -> Iterator[str]:
+    """The URL of a port of this machine that refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{closed.getsockname()[1]}"

@@ -25,7 +25,7 @@ from hypothesis import settings
 from ordinal.cli import app
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import sha256
-from tests.buckets import bucket  # noqa: F401 (a fixture)
+from tests.buckets import bucket, closed_port  # noqa: F401 (fixtures)
 
 # No deadline, because parallel tests slow each other down. The same examples in every run.
 settings.register_profile("project", deadline=None, derandomize=True)
@@ -87,6 +87,25 @@ def save_tiny_encoder(folder: Path) -> Path:
         max_position_embeddings=64,
     )
     BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model whose predictions differ between texts, although it is untrained."""
+    import torch
+
+    from ordinal.distributions.calibration import Calibration
+    from ordinal.model.architecture import output_layer
+    from ordinal.model.classifier import new_classifier, save_classifier
+    from ordinal.tokenization.tokenizer import save_tokenizer
+
+    folder, tokenizer = (tmp_path_factory.mktemp(name) for name in ("tiny", "tokenizer"))
+    save_tokenizer(tiny_encoder, 24, tokenizer)
+    model = new_classifier(tiny_encoder, WORDS, "corn")
+    with torch.no_grad():
+        output_layer(model).weight.mul_(100)
+    save_classifier(model, Calibration(1.3, [0.1, 0.3, 0.5, 0.7, 0.9] * 4), tokenizer, "", folder)
     return folder
 
 

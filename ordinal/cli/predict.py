@@ -13,7 +13,7 @@ from ordinal.common.choices import Precision
 from ordinal.common.errors import CONTINUE, UserError, report_user_errors
 
 if TYPE_CHECKING:
-    from ordinal.prediction.manifest import Options
+    from ordinal.prediction.parts import Options
     from ordinal.prediction.predictor import Predictor
 
 Texts = Annotated[
@@ -95,7 +95,7 @@ def predict(
     """
     from ordinal.common.formats import Format
     from ordinal.prediction.blocks import names_folder, stand_for_files
-    from ordinal.prediction.manifest import Options
+    from ordinal.prediction.parts import Options
 
     texts = texts or []
     are_files = bool(texts) and (bool(text) or stand_for_files(texts))

@@ -12,6 +12,7 @@ from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 
+import psutil
 import pyarrow as pa
 from tqdm import tqdm
 
@@ -21,17 +22,26 @@ from ordinal.prediction.blocks import Block, Input, divide, find_inputs
 from ordinal.prediction.inputs import columns_to_return, report_repairs
 from ordinal.prediction.load import load
 from ordinal.prediction.manifest import (
-    Options,
     known_first,
+    model_files,
     read_manifest,
     settings,
     update_manifest,
 )
-from ordinal.prediction.parts import BAD_ROWS, PART, Job, Outcome, complete_files, predict_block
+from ordinal.prediction.parts import (
+    BAD_ROWS,
+    PART,
+    Job,
+    Options,
+    Outcome,
+    complete_files,
+    predict_block,
+)
 from ordinal.prediction.predictor import Predictor
 from ordinal.prediction.storage import files_below, join, local_copy, rows_in
 
 BYTES_PER_WORKER = 1 << 20  # less text is predicted sooner than another process is started
+MEMORY_PER_WORKER = 1 << 30  # bytes, next to the model
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,6 @@ class Worker:
     """Predicts blocks, one after the other, with one model."""
 
     model: Path
-    options: Options
     job: Job
 
     def __call__(self, block: Block) -> Outcome:
@@ -49,7 +58,8 @@ class Worker:
     @cached_property
     def predictor(self) -> Predictor:
         """The model, which is loaded on first use."""
-        return load(self.model, coverage=self.options.coverage, precision=self.options.precision)
+        options = self.job.options
+        return load(self.model, coverage=options.coverage, precision=options.precision)
 
 
 Run = Callable[[Worker, Sequence[Input]], Iterator[Outcome]]
@@ -84,13 +94,13 @@ def predict_folder(
     """
     manifest = read_manifest(out)
     files = known_first(find_inputs(names, out), manifest)
-    job = Job(out, options.text, _columns(files[0], options), options.keep, options.format)
+    job = Job(out, options, _columns(files[0], options))
     for name in update_manifest(out, manifest, settings(model, options, job.others), files):
         tqdm.write(f"{name} has changed and is predicted again", file=sys.stderr)
     before = files_below(out)
     complete = complete_files(before)
     left = [file for file in files if file.id not in complete]
-    problems = _report(run(Worker(model, options, job), left), left) if left else []
+    problems = _report(run(Worker(model, job), left), left) if left else []
     skipped, written = (
         _rows(out, filter(PART.fullmatch, parts)) for parts in (before, files_below(out))
     )
@@ -134,9 +144,10 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
     Raises:
         UserError: a process was killed.
     """
-    number = number or _processes_for(files, worker.model)
-    blocks = divide(files, number)
-    if min(number, len(blocks)) == 1:
+    wanted = number or _processes_for(files, worker.model)
+    blocks = divide(files, wanted)
+    number = min(wanted, len(blocks))
+    if number == 1:
         yield from map(worker, blocks)
         return
     threads = max(1, _cpus() // number)
@@ -157,7 +168,9 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
 
 
 def _processes_for(files: Iterable[Input], model: Path) -> int:
-    number = min(_cpus(), sum(file.size for file in files) // BYTES_PER_WORKER)
+    weights = sum(path.stat().st_size for path in model_files(model).values())
+    memory = psutil.virtual_memory().available // (MEMORY_PER_WORKER + 2 * weights)
+    number = min(_cpus(), memory, sum(file.size for file in files) // BYTES_PER_WORKER)
     if number <= 1 or (model.suffix != ".onnx" and _has_gpu()):
         return 1
     return number

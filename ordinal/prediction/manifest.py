@@ -2,19 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ordinal.common.choices import Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import sha256 as checksum
-from ordinal.common.formats import Format
 from ordinal.prediction.blocks import Input
-from ordinal.prediction.parts import BAD_ROWS, PART, ROWS_PER_PART
+from ordinal.prediction.parts import BAD_ROWS, PART, ROWS_PER_PART, Options
 from ordinal.prediction.storage import files_below, join, read_text, remove, written_whole
 
 MANIFEST = "_manifest.json"
@@ -32,20 +29,6 @@ NAMES = {
 """The settings that all runs into a folder have in common, and their names in messages."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of a prediction that change its results."""
-
-    text: Sequence[str]
-    """The text columns."""
-    keep: Sequence[str] = ()
-    """The columns to return; all if there are none."""
-    format: Format = field(default_factory=Format)
-    """The known fields of the format of the files."""
-    coverage: float = 0.9
-    precision: Precision = "auto"
-
-
 def settings(model: Path, options: Options, columns: pa.Schema) -> dict[str, Any]:
     """Return what the predictions depend on, apart from the files."""
     return {
@@ -61,24 +44,29 @@ def settings(model: Path, options: Options, columns: pa.Schema) -> dict[str, Any
 
 
 def model_checksum(model: Path) -> str:
-    """Return the SHA-256 of the content of a model: a file, or all files in a folder."""
-    if model.is_file():
-        return checksum(model)
-    files = sorted(path for path in model.rglob("*") if path.is_file())
-    lines = [f"{checksum(path)} {path.relative_to(model).as_posix()}" for path in files]
+    """Return the SHA-256 of the content of a model."""
+    lines = [f"{checksum(path)} {name}" for name, path in model_files(model).items()]
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
+def model_files(model: Path) -> dict[str, Path]:
+    """Return the files of a model by their paths in its folder; the path of a file is empty."""
+    if model.is_file():
+        return {"": model}
+    paths = sorted(path for path in model.rglob("*") if path.is_file())
+    return {path.relative_to(model).as_posix(): path for path in paths}
+
+
 def read_manifest(out: str) -> dict[str, Any]:
-    """Return the manifest of a folder of predictions, or {} if the folder is empty or missing.
+    """Return the manifest of a folder of predictions, or {} if it has no predictions yet.
 
     Raises:
-        UserError: the folder has files, but no manifest.
+        UserError: the folder has other files, or its manifest is damaged.
     """
-    text = read_text(join(out, MANIFEST))
-    if text is None:
-        if files_below(out):
-            raise UserError(f"--out {out} has other files: choose an empty or a new folder")
+    text, files = read_text(join(out, MANIFEST)), files_below(out)
+    if text is None and files:
+        raise UserError(f"--out {out} has other files: choose an empty or a new folder")
+    if text is None or not any(map(_file_of, files)):
         return {}
     try:
         return dict(json.loads(text))
@@ -125,10 +113,15 @@ def update_manifest(
     changed = [name for name, id_ in before.items() if ids[name] != id_]
     stale = {before[name] for name in changed}
     for name in files_below(out):
-        part = PART.fullmatch(name.removeprefix(f"{BAD_ROWS}/"))
-        if part and part[1] in stale:
+        if _file_of(name) in stale:
             remove(join(out, name))
     with written_whole(join(out, MANIFEST)) as draft:
         text = json.dumps({**now, FILES: before | ids}, indent=1, ensure_ascii=False)
         draft.write_text(f"{text}\n", encoding="utf-8")
     return changed
+
+
+def _file_of(part: str) -> str | None:
+    """Return the id of the file of which a part has predictions or bad rows, or None."""
+    found = PART.fullmatch(part.removeprefix(f"{BAD_ROWS}/"))
+    return found[1] if found else None

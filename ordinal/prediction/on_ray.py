@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from ordinal.common.errors import DEBUG, UserError, one_line
 from ordinal.prediction.blocks import Block, Input, divide
 from ordinal.prediction.folder import Worker
+from ordinal.prediction.load import load
+from ordinal.prediction.manifest import model_files
 from ordinal.prediction.parts import Outcome
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """The address that starts Ray on this machine."""
+CONNECT = 20  # seconds
 OBJECT_STORE = 256 << 20  # bytes, next to the model; blocks need next to none
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,9 +48,13 @@ def on_ray(
         files: The files.
 
     Raises:
-        UserError: Ray is not installed, or there is no cluster at the address.
+        UserError: Ray is not installed, there is no cluster at the address, or the model can't be
+            loaded.
     """
-    model = _files(worker.model)
+    options = worker.job.options
+    # Ray would report a model that can't be loaded with the traceback of an actor.
+    load(worker.model, coverage=options.coverage, precision=options.precision, accelerator="cpu")
+    model = {name: np.fromfile(path, np.uint8) for name, path in model_files(worker.model).items()}
     with _cluster(address, sum(content.nbytes for content in model.values())) as ray:
         resources = ray.cluster_resources()
         gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
@@ -87,18 +95,9 @@ class _Actor:
         return {"outcome": [json.dumps(asdict(outcome)) for outcome in outcomes]}
 
 
-def _files(model: Path) -> dict[str, Bytes]:
-    """Return the content of a model's files by their paths in its folder, or "" for one file."""
-    paths = [model] if model.is_file() else [path for path in model.rglob("*") if path.is_file()]
-    return {
-        "" if path == model else path.relative_to(model).as_posix(): np.fromfile(path, np.uint8)
-        for path in paths
-    }
-
-
 def _write(files: Mapping[str, Bytes], model: Path) -> None:
     for name, content in files.items():
-        path = model / name if name else model
+        path = model / name
         path.parent.mkdir(parents=True, exist_ok=True)
         content.tofile(path)
 
@@ -120,19 +119,32 @@ def _cluster(address: str, model_size: int) -> Iterator[Any]:
     handler = signal.getsignal(signal.SIGTERM)  # ray replaces it
     with _silence(ray) if is_quiet else nullcontext():
         try:
+            _connect(address)
             ray.init(
                 address,
                 log_to_driver=not is_quiet,
                 logging_level=logging.CRITICAL if is_quiet else logging.INFO,
                 **here if address == LOCAL else {},
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(f"--ray {address}: can't connect to Ray: {one_line(error)}") from None
+        except OSError:
+            raise UserError(
+                f"--ray {address}: no cluster is running there: start one with `ray start --head`, "
+                "or use --ray local"
+            ) from None
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"--ray {address}: can't start Ray: {one_line(error)}") from None
         signal.signal(signal.SIGTERM, handler)
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Pass if HOST:PORT accepts connections. Ray would try for minutes, and end the process."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT).close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.common.choices import Precision
 from ordinal.common.columns import probability_columns
 from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.formats import Format
@@ -30,19 +31,28 @@ PART = re.compile(r"([^/]+)-(\d{5,})(-last)?\.parquet")
 
 
 @dataclass(frozen=True)
+class Options:
+    """The options of a prediction that change its results."""
+
+    text: Sequence[str]
+    """The text columns."""
+    keep: Sequence[str] = ()
+    """The columns to return; all if there are none."""
+    format: Format = field(default_factory=Format)
+    """The known fields of the format of the files."""
+    coverage: float = 0.9
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True)
 class Job:
     """The work that all blocks have in common."""
 
     out: str
     """The folder of the parts, a path or URL."""
-    text: Sequence[str]
-    """The text columns."""
+    options: Options
     others: pa.Schema
     """The columns to return."""
-    keep: Sequence[str] = ()
-    """The names of these columns, if they were chosen."""
-    format: Format = field(default_factory=Format)
-    """The known fields of the format of the files."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +123,18 @@ def _rows(file: Input, job: Job, repairs: Counter[str]) -> Iterator[pd.DataFrame
     """
     try:
         with local_copy(file.name) as path:
-            if not job.keep:
+            if not job.options.keep:
                 _refuse_other_columns(path, file.name, job)
-            yield from read_rows(path, file.name, job.text, job.others, job.format, repairs)
+            yield from read_rows(
+                path, file.name, job.options.text, job.others, job.options.format, repairs
+            )
     except UserError as error:
         raise _UnreadableError(str(error)) from None
 
 
 def _refuse_other_columns(path: Path, name: str, job: Job) -> None:
-    names = table_schema(path, job.text, name, job.format).names
-    refuse_missing(job.text, names, name)
+    names = table_schema(path, job.options.text, name, job.options.format).names
+    refuse_missing(job.options.text, names, name)
     if more := [column for column in names if column and column not in job.others.names]:
         raise UserError(
             f"{name}: the first file has no column {quoted(more[0])}: choose the columns to return "
@@ -176,7 +188,7 @@ def _predict(
 ) -> tuple[pa.Table, dict[int, str]]:
     """Return the predictions of some rows, and by row the problems of those without usable text."""
     try:
-        chunk = chunk_of(rows, len(job.text), job.others)
+        chunk = chunk_of(rows, len(job.options.text), job.others)
     except (pa.ArrowException, OverflowError) as error:
         raise _UnreadableError(
             f"{file.name}: a column has another type than in the first file ({one_line(error)}): "

@@ -25,16 +25,19 @@ def join(folder: str, name: str) -> str:
 
 
 def files_below(folder: str) -> list[str]:
-    """Return the files below a folder, by their paths in it; none if it is missing."""
-    if not is_url(folder):
-        # Not rglob, which fails if another process removes a temporary folder at that moment.
-        return [
-            (Path(parent) / name).relative_to(folder).as_posix()
-            for parent, _, names in os.walk(folder)
-            for name in names
-        ]
-    with _bucket(folder) as (bucket, path):
-        return [name[len(path) :].lstrip("/") for name in bucket.find(path)]
+    """Return the files below a folder, by their paths in it; none if it is missing.
+
+    Local folders below it that are hidden are left out, such as those of `written_whole`.
+    """
+    if is_url(folder):
+        with _bucket(folder) as (bucket, path):
+            return [name[len(path) :].lstrip("/") for name in bucket.find(path)]
+    found = []
+    # Not rglob, which fails if another process removes a temporary folder at that moment.
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [(Path(parent) / name).relative_to(folder).as_posix() for name in names]
+    return found
 
 
 def is_folder(name: str) -> bool:

@@ -21,8 +21,7 @@ from ordinal.common.errors import UserError
 from ordinal.prediction import parts
 from ordinal.prediction.blocks import Block, Input, divide, find_inputs
 from ordinal.prediction.folder import Worker, in_processes
-from ordinal.prediction.manifest import Options
-from ordinal.prediction.parts import BAD_ROWS, Job, complete_files, predict_block
+from ordinal.prediction.parts import BAD_ROWS, Job, Options, complete_files, predict_block
 from ordinal.prediction.storage import files_below
 from tests.buckets import Bucket
 from tests.conftest import WORDS, run_in
@@ -172,6 +171,14 @@ def test_another_model_does_not_mix(place: Place, tmp_path: Path) -> None:
     assert "--out out has predictions with another model: choose another folder" in said
 
 
+def test_a_run_that_predicted_nothing_leaves_no_trace(place: Place) -> None:
+    """The model of the first run can't be loaded, and that of the second one is another."""
+    (place.folder / "broken").mkdir()
+    assert "broken is not a model folder: it has no config.json" in place.error("--model", "broken")
+    place.predict()
+    place.assert_complete()
+
+
 def test_a_changed_file_is_predicted_again_and_a_new_one_is_added(place: Place) -> None:
     place.predict(names=["in/a.csv", "in/b.jsonl"])
     before = files_of(place.folder / "out")
@@ -257,7 +264,7 @@ def test_the_parts_of_a_file_are_shared_by_blocks(
     monkeypatch.chdir(place.folder)
     files = find_inputs(["in"], "out")
     predictor = ordinal.load(place.model)
-    job = Job("out", ["review"], COLUMNS)
+    job = Job("out", Options(["review"]), COLUMNS)
     for file in files:
         predict_block(predictor, Block(file, 1, 3), job)
     assert complete_files(files_below("out")) == set()
@@ -330,7 +337,7 @@ def kill_at(place: Place, moment: int, is_done: bool) -> str:
 
 def test_a_run_that_is_killed_three_times_is_completed(place: Place) -> None:
     out = place.folder / "out"
-    assert kill_at(place, 1, is_done=True) == "_manifest.json"
+    assert kill_at(place, 1, is_done=False) == "_manifest.json"
     assert files_of(out) == {}
     # The bad rows of the first file are there, and its predictions are about to be.
     assert kill_at(place, 3, is_done=False).startswith("a-")
@@ -362,13 +369,12 @@ def in_two_processes(place: Place) -> None:
 def test_several_processes_predict_the_same_and_end_with_the_command(place: Place) -> None:
     process = PROCESSES.Process(target=in_two_processes, args=(place,))
     process.start()
-    while len(children := psutil.Process(process.pid).children()) < 3:  # with Python's own
+    while len(children := psutil.Process(process.pid).children()) < 2:
         process.join(0.05)
         assert process.is_alive()
     process.kill()
     process.join()
-    _, alive = psutil.wait_procs(children, timeout=60)
-    assert alive == []
+    psutil.wait_procs(children)
     assert "rows predicted" in place.predict("--workers", "2")
     place.assert_complete()
 
@@ -386,7 +392,7 @@ def test_a_process_that_is_killed_is_reported(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place.folder)
-    worker = Dying(place.model, Options(["review"]), Job("out", ["review"], COLUMNS))
+    worker = Dying(place.model, Job("out", Options(["review"]), COLUMNS))
     with pytest.raises(UserError, match="a process of the prediction was killed, perhaps for lack"):
         list(in_processes(2, worker, find_inputs(["in"], "out")))
 

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,14 +47,6 @@ def online(server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     return server
-
-
-@pytest.fixture
-def closed_port() -> Iterator[str]:
-    """The URL of a port of this machine that refuses connections."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
 @pytest.fixture
