@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ordinal.cli.options import RUN_AGAIN, TRAINED, Coverage, Model, model_path, print_table
+from ordinal.cli.options import (
+    RUN_AGAIN,
+    TRAINED,
+    Coverage,
+    Model,
+    Precise,
+    model_path,
+    precise_path,
+    print_table,
+)
 from ordinal.common.errors import report_user_errors
 
 if TYPE_CHECKING:
@@ -37,10 +46,6 @@ Out = Annotated[
     Path | None,
     typer.Option(help="A .csv, .jsonl or .parquet file; if not given, CSV goes to stdout."),
 ]
-Bf16 = Annotated[
-    bool,
-    typer.Option("--bf16", help="Compute in bf16 on a CPU: faster if it supports bf16."),
-]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Leave the prediction of rows without a text empty.")
 ]
@@ -50,9 +55,9 @@ def predict(
     texts: Texts = None,
     text: TextColumns = [],  # noqa: B006 (typer copies it)
     model: Model = TRAINED,
+    precise: Precise = None,
     out: Out = None,
     coverage: Coverage = 0.9,
-    bf16: Bf16 = False,
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
     formats: Formats = [],  # noqa: B006
@@ -62,8 +67,8 @@ def predict(
     The columns of a file follow as they are. One that is called like a column before it, such as
     label, gets the ending _in_file.
 
-    With --bf16, texts whose label could change because of bf16 rounding are computed again in fp32.
-    Probabilities may differ in the second digit, and with them the ends of intervals.
+    With --precise, at least 99.9 % of the labels are those of that model, according to validation
+    rows. Probabilities may differ in the second digit, and with them the ends of intervals.
     """
     from ordinal import load
     from ordinal.common.formats import Format
@@ -71,26 +76,22 @@ def predict(
     from ordinal.prediction.load import text_columns
     from ordinal.prediction.streaming import predict_rows, table_writer
 
-    with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
+    with (
+        report_user_errors(RUN_AGAIN),
+        model_path(model) as path,
+        precise_path(precise) as exact,
+        table_writer(out) as write,
+    ):
         texts = texts or []
         is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
         columns = text or (text_columns(path) if is_file else [])
         source = choose_texts(texts, columns, out, sys.stdin, Format.parse(formats), keep)
-        predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
-        if bf16:
-            _warn_if_slow()
+        predictor = load(path, precise=exact, coverage=coverage)
         if texts and not columns and not out and sys.stdout.isatty():
             _print_predictions(predictor, texts)
             return
         for table in predict_rows(predictor, source, keep_going):
             write(table)
-
-
-def _warn_if_slow() -> None:
-    from ordinal.model.device import choose_device, slow_precision
-
-    if warning := slow_precision("bf16-mixed", choose_device("auto")):
-        print(f"predict: {warning}", file=sys.stderr)
 
 
 def _print_predictions(predictor: "Predictor", texts: list[str]) -> None:
