@@ -52,6 +52,8 @@ class Load:
     """Answers with status 503."""
     errors: int = 0
     """Other answers, and connections that broke in the middle of a request."""
+    seconds: float = 0.0
+    """From the first request to the last answer."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,9 @@ async def client(port: int, requests: Iterator[bytes], until: float, load: Load)
 
 async def send(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> Load:
     """Load a server with this many clients."""
-    load, until = Load(), time.perf_counter() + seconds
-    await asyncio.gather(*(client(port, requests, until, load) for _ in range(clients)))
+    load, start = Load(), time.perf_counter()
+    await asyncio.gather(*(client(port, requests, start + seconds, load) for _ in range(clients)))
+    load.seconds = time.perf_counter() - start
     return load
 
 
@@ -164,11 +167,11 @@ def code_of(revision: str, folder: Path) -> Path:
     return folder
 
 
-def row(clients: int, name: str, load: Load, seconds: float, base: float, peak: float) -> str:
+def row(clients: int, name: str, load: Load, base: float, peak: float) -> str:
     """Return a row of the table; `base` is the rate of the first server."""
-    rate = len(load.latencies) / seconds
+    rate = len(load.latencies) / load.seconds
     low, high, most = np.percentile(load.latencies or [np.nan], (50, 99, 100)) * 1000
-    cells = (f"{rate:.1f}", f"{rate / (base or rate):.2f}", f"{low:.0f}", f"{high:.0f}")
+    cells = (f"{rate:.1f}", f"{rate / base if base else 1:.2f}", f"{low:.0f}", f"{high:.0f}")
     rest = (f"{most:.0f}", load.refused, load.errors, f"{peak:.0f}")
     return LINE.format(clients, name, *cells, *rest)
 
@@ -179,13 +182,13 @@ def compare(servers: dict[str, Server], texts: list[str], clients: Sequence[int]
     for server in servers.values():
         asyncio.run(send(server.port, requests, 1, WARM_UP))
     print(LINE.format(*HEADINGS))
-    print(LINE.replace(" ", "").format(*["---"] * len(HEADINGS)))
+    print("|---" * len(HEADINGS) + "|")
     for count in clients:
         base = 0.0
         for name, server in servers.items():
             load = asyncio.run(send(server.port, requests, count, s))
-            base = base or len(load.latencies) / s
-            print(row(count, name, load, s, base, server.peak), flush=True)
+            base = base or len(load.latencies) / load.seconds
+            print(row(count, name, load, base, server.peak), flush=True)
 
 
 async def stop(server: Server, requests: Iterator[bytes], clients: int) -> tuple[int, int]:
