@@ -397,7 +397,7 @@ def test_a_process_that_is_killed_is_reported(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place.folder)
-    worker = Dying(place.model, Job("out", Options(["review"]), COLUMNS))
+    worker = Dying(place.model, None, Job("out", Options(["review"]), COLUMNS))
     with pytest.raises(UserError, match="a process of the prediction was killed, perhaps for lack"):
         list(in_processes(2, worker, find_inputs(["in"], "out")))
 
