@@ -218,6 +218,19 @@ def pending_runs(queue: "LocalCeleryQueue") -> set[str]:
     return queued | running
 
 
+def left_runs(repo: "Repo") -> set[str]:
+    """Return the runs that are queued or running, and make sure that no other one is just ending.
+
+    While DVC moves a run from one of its lists to another, it is in none, and a worker lives.
+    """
+    queue = repo.experiments.celery_queue
+    for _ in range(IDLE_POLLS):
+        if (left := pending_runs(queue)) or not _workers(queue):
+            return left
+        time.sleep(POLL_SECONDS)
+    return pending_runs(queue)
+
+
 def _workers(queue: "LocalCeleryQueue") -> int:
     """Return the number of living worker processes.
 
