@@ -1,9 +1,8 @@
 """Search a space of parameters: Optuna proposes, DVC's queue runs, the validation rows decide.
 
 DVC's experiments are the only state: the study of Optuna is made from them before each proposal.
-Trials are not pruned. DVC runs the stages of a trial as a whole, so its learning curve
-(metrics/plots/epochs.csv) exists when the trial is finished, and a trial that is killed leaves no
-experiment.
+Trials are not pruned, because DVC keeps no results of a run that is stopped: the values of stopped
+trials would need a state of their own.
 """
 
 import importlib.util
