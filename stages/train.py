@@ -19,6 +19,7 @@ from ordinal.tokenization.tokens import Tokens
 from ordinal.training.checkpoints import computed_by, run_key
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
 from ordinal.training.fine_tuning import fit
+from ordinal.training.memory import saving_memory
 
 # DVC_ROOT is the project's folder, even if DVC runs the stage in a temporary copy of it, so that
 # the next run finds the checkpoints.
@@ -46,7 +47,8 @@ def main() -> None:
         recipe.attention_dropout,
         facts.get("text", ()),
     )
-    history = fit(model, train, validation, recipe, checkpoints)
+    with saving_memory(model, recipe):
+        history = fit(model, train, validation, recipe, checkpoints)
     if not is_rank_zero():  # of several processes, one writes
         return
 

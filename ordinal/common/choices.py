@@ -9,6 +9,7 @@ Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
+ActivationCheckpointing = Literal["none", "layers"]
 SplitMethod = Literal["shuffle", "hash", "stratified", "group", "time", "given"]
 Truncation = Literal["head", "head_tail"]
 """Tokens that are kept of a text that is too long."""
