@@ -6,10 +6,10 @@ LossName = Literal["corn", "coral", "cross_entropy", "oll", "mll", "emd", "sord"
 ClassWeights = Literal["none", "balanced"]
 Decoding = Literal["median", "mean", "mode"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
+ActivationCheckpointing = Literal["none", "layers"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]
-ActivationCheckpointing = Literal["none", "layers"]
 SplitMethod = Literal["shuffle", "hash", "stratified", "group", "time", "given"]
 Truncation = Literal["head", "head_tail"]
 """Tokens that are kept of a text that is too long."""
