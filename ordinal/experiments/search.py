@@ -70,7 +70,8 @@ def run_search(search: Search, trials: int, jobs: int) -> list[Trial]:
         while names or (names := _enqueue(repo, search, committed, ended, wanted, jobs)):
             for _ in queue.as_finished(repo, names, jobs):
                 ended = _read_ended(repo, search, ended, wanted)
-            ended = _read_ended(repo, search, ended, wanted)
+                if names <= ended.keys():  # finished or failed
+                    break
             _refuse_failure(repo, names, ended)
             names = set()
     return ranked([*ended.values()], search.metric)
