@@ -1,14 +1,14 @@
 """Predict blocks on a Ray cluster, with Ray Data."""
 
-import json
 import logging
 import os
+import pickle
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -70,11 +70,11 @@ def on_ray(
             num_gpus=1 if gpus else None,
             fn_constructor_args=(worker, blocks, ray.put(model)),
         )
-        try:
-            for row in outcomes.iter_rows():
-                yield Outcome(**json.loads(row["outcome"]))
-        except ray.exceptions.RayError as error:
-            raise _cause(error) from None
+        for row in outcomes.iter_rows():
+            outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome
 
 
 class _Actor:
@@ -90,9 +90,15 @@ class _Actor:
             self.worker = replace(worker, model=path)
             self.worker.predictor  # noqa: B018 (loads it)
 
-    def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[str]]:
-        outcomes = [self.worker(self.blocks[number]) for number in batch["block"]]
-        return {"outcome": [json.dumps(asdict(outcome)) for outcome in outcomes]}
+    def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[bytes]]:
+        return {"outcome": [pickle.dumps(self._predict(number)) for number in batch["block"]]}
+
+    def _predict(self, number: int) -> Outcome | Exception:
+        """Return an outcome, or an error for the user, whose message Ray would replace."""
+        try:
+            return self.worker(self.blocks[number])
+        except (UserError, OSError) as error:
+            return error
 
 
 def _write(files: Mapping[str, Bytes], model: Path) -> None:
@@ -170,13 +176,3 @@ def _silence(ray: Any) -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _cause(error: Exception) -> Exception:
-    """Return the `UserError` that an error of Ray arose from, or the error itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return UserError(str(getattr(cause, "cause", cause)))
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return error
