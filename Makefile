@@ -55,10 +55,8 @@ audit: $(READY) ## check the installed packages for known vulnerabilities, and t
 	@$(BIN)/pip-licenses > /dev/null && echo 'All licences are among those of pyproject.toml.'
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement requirements.lock
 
-# MLflow and Weights & Biases are left out: each brings a dozen packages.
-LOCKED := dev excel gs onnx s3 serve
 lock: $(READY) ## pin the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 $(LOCKED:%=--extra %) --generate-hashes \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --system-certs --custom-compile-command 'make lock' \
 	  --output-file requirements.lock pyproject.toml
 

@@ -11,7 +11,7 @@ from typing import Any
 from onnxruntime.quantization import QuantType
 
 from ordinal.common.paths import MODEL, TOKENIZED
-from ordinal.prediction.forms import FormFigures, compare_forms
+from ordinal.prediction.forms import Form, FormFigures, compare_forms
 from ordinal.prediction.onnx import INT8, export_onnx, quantize_onnx
 from ordinal.tokenization.tokens import Tokens
 
@@ -37,7 +37,7 @@ def main(model: Path = MODEL, tokenized: Path = TOKENIZED) -> None:
         export_onnx(model, whole)
         for name, arguments in CHOICES.items():
             quantize_onnx(whole, small, validation, arguments)
-            fp32, int8 = compare_forms({"fp32": whole, name: small}, test)
+            fp32, int8 = compare_forms({"fp32": Form(whole), name: Form(small)}, test)
             if name == "defaults":
                 print(line(fp32, fp32))
             print(line(int8, fp32), flush=True)

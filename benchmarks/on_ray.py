@@ -53,7 +53,7 @@ def main(model: Path = MODEL, files: int = FILES, rows: int = ROWS) -> None:
         inputs = find_inputs([folder], "out")
         for name, run in RUNS.items():
             out = str(Path(folder) / "out" / name)
-            worker = Worker(model, Job(out, Options(["review"]), columns))
+            worker = Worker(model, None, Job(out, Options(["review"]), columns))
             rates[name] = rate(run, worker, inputs, rows)
     first, *_ = rates.values()
     print(f"prediction of {files} files with {rows} rows each, compared with one process")

@@ -1,11 +1,13 @@
 """Prediction speed: `Predictor.predict` compared with a transformers pipeline, with a run's model.
 
-The pipeline has the fastest of several batch sizes. Both sides run in turns, and their labels are
-compared. The texts are the run's test rows, and random words with the lengths of real reviews.
-`make bench` prints the ratio of the medians.
+The forms of the model are fp32, ONNX, and the cascades of bf16 and int8 with them. The pipeline has
+the fastest of several batch sizes. All sides run in turns, and their labels are compared with those
+of fp32. The texts are the run's test rows, and random words with the lengths of real reviews.
+`make bench` prints the ratios of the medians.
 """
 
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +21,15 @@ from transformers.utils import logging
 from benchmarks.corpora import hotel_lengths, random_texts, short_lengths
 from ordinal import load
 from ordinal.common.choices import Accelerator, Precision
+from ordinal.common.paths import TOKENIZED
 from ordinal.distributions.calibration import apply_temperature
 from ordinal.distributions.decoding import decode
 from ordinal.model.classifier import load_calibration
 from ordinal.model.device import has_bf16
 from ordinal.model.losses import LOSSES
+from ordinal.prediction.bf16 import export_bf16
+from ordinal.prediction.onnx import export_onnx, quantize_onnx
+from ordinal.tokenization.tokens import Tokens
 
 MODEL = Path("models/ordinal")
 CPU = torch.device("cpu")
@@ -41,9 +47,14 @@ def test_rows() -> list[str]:
     return texts
 
 
-def ours(model: Path, device: torch.device, precision: Precision) -> Predict:
+def ours(
+    model: Path,
+    device: torch.device = CPU,
+    precision: Precision = "auto",
+    precise: Path | None = None,
+) -> Predict:
     accelerator: Accelerator = "gpu" if device.type == "cuda" else "cpu"
-    predictor = load(model, accelerator=accelerator, precision=precision)
+    predictor = load(model, precise=precise, accelerator=accelerator, precision=precision)
     return lambda texts: [prediction.label for prediction in predictor.predict(texts)]
 
 
@@ -75,26 +86,38 @@ def seconds(predict: Predict, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def compare(name: str, texts: list[str]) -> None:
-    """Print the ratio of both sides for some texts, in each of our precisions."""
+def forms(folder: Path) -> dict[str, Predict]:
+    """Export the model to a folder, and return its forms."""
+    whole, int8, bf16 = (folder / name for name in ("model.onnx", "int8.onnx", "bf16"))
+    validation = Tokens.load(TOKENIZED / "validation.arrow")
+    export_onnx(MODEL, whole)
+    quantize_onnx(whole, int8, validation)
+    sides = {
+        "fp32": ours(MODEL, precision="32-true"),
+        "ONNX": ours(whole),
+        "int8": ours(int8),
+        "int8, precise ONNX": ours(int8, precise=whole),
+    }
+    if has_bf16(CPU):
+        export_bf16(MODEL, bf16, validation)
+        sides |= {"bf16": ours(bf16), "bf16, precise fp32": ours(bf16, precise=MODEL)}
+    return sides
+
+
+def compare(name: str, texts: list[str], sides: dict[str, Predict]) -> None:
+    """Print the speed and the labels of all forms for some texts."""
     pipelines = {size: pipeline_of(MODEL, CPU, size) for size in BATCH_SIZES}
     best = min(pipelines, key=lambda size: seconds(pipelines[size], texts))
-    sides = {"pipeline": pipelines[best], "fp32": ours(MODEL, CPU, "32-true")}
-    if has_bf16(CPU):
-        sides["bf16"] = ours(MODEL, CPU, "bf16-mixed")
+    sides = {f"pipeline, batches of {best}": pipelines[best], **sides}
     labels = {side: np.array(predict(texts)) for side, predict in sides.items()}
     turns = [[seconds(predict, texts) for predict in sides.values()] for _ in range(REPEATS)]
-    medians = (statistics.median(side) for side in zip(*turns, strict=True))
-    speed = dict(zip(sides, (len(texts) / median for median in medians), strict=True))
-    there = speed.pop("pipeline")
-    print(f"{len(texts)} texts, {name}")
-    for side, here in speed.items():
-        same = np.mean(labels[side] == labels["pipeline"])
-        print(
-            f"  {side}: {here / there:.2f} times the pipeline's rows/s, "
-            f"the same label for {same:.1%}; {here:.0f} rows/s"
-        )
-    print(f"  pipeline: {there:.0f} rows/s in batches of {best}, the best of {BATCH_SIZES}")
+    medians = [statistics.median(side) for side in zip(*turns, strict=True)]
+    print(f"\n{len(texts)} texts, {name}")
+    print("| form | rows/s | ratio | labels of fp32 |\n|---|---|---|---|")
+    for side, median in zip(sides, medians, strict=True):
+        same = np.mean(labels[side] == labels["fp32"])
+        cells = f"{len(texts) / median:.0f} | {medians[0] / median:.2f} | {same:.2%}"
+        print(f"| {side} | {cells} |", flush=True)
 
 
 def main() -> None:
@@ -105,9 +128,11 @@ def main() -> None:
         "with the lengths of real reviews (227 tokens on average)": hotel_lengths(ROWS),
         "short with a long tail (50 tokens on average)": short_lengths(ROWS),
     }
-    compare("the run's test rows", test_rows())
-    for name, lengths in corpora.items():
-        compare(name, random_texts(lengths, tokenizer))
+    with tempfile.TemporaryDirectory() as folder:
+        sides = forms(Path(folder))
+        compare("the run's test rows", test_rows(), sides)
+        for name, lengths in corpora.items():
+            compare(name, random_texts(lengths, tokenizer), sides)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from ordinal.training.checkpoints import computed_by, run_key
 from ordinal.training.distributed import is_rank_zero, silence_other_ranks
 from ordinal.training.fine_tuning import fit
 from ordinal.training.loggers import new_logger
+from ordinal.training.memory import saving_memory
 
 # DVC_ROOT is the project's folder, even if DVC runs the stage in a temporary copy of it, so that
 # the next run finds the checkpoints.
@@ -47,7 +48,8 @@ def main() -> None:
         recipe.attention_dropout,
         facts.get("text", ()),
     )
-    fit(model, train, validation, recipe, checkpoints, tables=PLOTS, logger=logger)
+    with saving_memory(model, recipe):
+        fit(model, train, validation, recipe, checkpoints, tables=PLOTS, logger=logger)
     if not is_rank_zero():  # of several processes, one writes
         return
 

@@ -265,6 +265,14 @@ def run_here(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
+def run_code(project: Path, code: str) -> str:
+    """Run Python code of the docs in a project, in this process, and return its output."""
+    out = io.StringIO()
+    with contextlib.chdir(project), contextlib.redirect_stdout(out):
+        exec(code, {"__name__": "__main__"})
+    return out.getvalue()
+
+
 def run_all_stages(project: Path) -> None:
     """Run the pipeline in this process, without DVC, which takes a tenth of the time."""
     for stage in yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:

@@ -18,6 +18,7 @@ from ordinal.common.params import Train
 from ordinal.distributions.calibration import calibrate
 from ordinal.model.classifier import new_classifier, save_classifier, torch_network
 from ordinal.model.inference import predict_probabilities
+from ordinal.prediction.bf16 import export_bf16
 from ordinal.tokenization.tokenizer import load_tokenizer, save_tokenizer
 from ordinal.tokenization.tokens import Tokens
 from ordinal.training.fine_tuning import fit
@@ -29,7 +30,7 @@ def run(sizes: Sizes, record: Record) -> None:
     (reviews, *_) = synthetic_reviews(count, sizes.encoder / "tokenizer.json")
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        _train(sizes, reviews, model)
+        tokens = _train(sizes, reviews, model)
         texts = [text for text, _ in reviews]
         dtypes = {"fp32": torch.float32}
         if sizes.precision == "bf16-mixed":
@@ -41,14 +42,15 @@ def run(sizes: Sizes, record: Record) -> None:
         sides["ours fp32"] = ours(model, sizes.device, "32-true")
         if "bf16" in dtypes:
             sides["ours bf16"] = ours(model, sizes.device, "auto")
+            export_bf16(model, Path(folder) / "bf16", tokens)
             sides["ours bf16, uncertain texts again in fp32"] = ours(
-                model, sizes.device, "bf16-mixed"
+                Path(folder) / "bf16", sizes.device, "bf16-mixed", model
             )
         _compare(sizes, record, sides, texts)
 
 
-def _train(sizes: Sizes, reviews: Reviews, folder: Path) -> None:
-    """Train a model whose predictions are not all near ties, and save it."""
+def _train(sizes: Sizes, reviews: Reviews, folder: Path) -> Tokens:
+    """Train a model whose predictions are not all near ties, and save it; return some rows."""
     tokenizer = load_tokenizer(sizes.encoder, sizes.longest)
     encodings = tokenizer.encode_batch_fast([text for text, _ in reviews])
     tokens = Tokens.of([encoding.ids for encoding in encodings])
@@ -65,6 +67,7 @@ def _train(sizes: Sizes, reviews: Reviews, folder: Path) -> None:
     folder.rename(saved)
     folder.mkdir()
     save_classifier(model.cpu(), calibration, saved, "", folder)
+    return tokens
 
 
 def _best(

@@ -1,7 +1,8 @@
 """`ordinal export`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,15 +10,13 @@ from ordinal.cli.options import RUN_AGAIN, TRAINED, Model, model_path, print_tab
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.paths import TOKENIZED
 
+if TYPE_CHECKING:
+    from ordinal.prediction.forms import Form
+
 app = typer.Typer(no_args_is_help=True, help="Export the model to another format.")
 
 TEST_TOKENS = TOKENIZED / "test.arrow"
 VALIDATION_TOKENS = TOKENIZED / "validation.arrow"
-
-
-@app.callback()
-def export() -> None:
-    """Keep `onnx` a subcommand, although it is the only one."""
 
 
 @app.command()
@@ -39,9 +38,8 @@ def onnx(
 
     For the model of this project's last run, also compares the forms of the model on the test rows.
     """
-    from ordinal.prediction.forms import compare_forms
+    from ordinal.prediction.forms import Form
     from ordinal.prediction.onnx import export_onnx, quantize_onnx
-    from ordinal.reporting.terminal import forms_table
     from ordinal.tokenization.tokens import Tokens
 
     with report_user_errors(RUN_AGAIN), model_path(model) as path:
@@ -49,19 +47,51 @@ def onnx(
             raise UserError(f"--out {out}: the name has to end in .onnx")
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file in it")
-        forms = {"the model": path, out.name: out}
+        forms = {"the model": Form(path), out.name: Form(out)}
         if int8:
-            _check_validation_rows(path)
+            _check_validation_rows(path, "--int8", "leave out --int8")
         export_onnx(path, out)
         if int8:
             small = out.with_suffix(".int8.onnx")
             quantize_onnx(out, small, Tokens.load(VALIDATION_TOKENS))
-            forms[small.name] = small
-        if model == TRAINED and TEST_TOKENS.is_file():  # other models have other test rows
-            print_table(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
+            forms[small.name] = Form(small)
+            forms[f"{small.name}, --precise {out.name}"] = Form(small, out)
+        _print_forms(model, forms)
 
 
-def _check_validation_rows(model: Path) -> None:
+@app.command()
+def bf16(
+    model: Model = TRAINED,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("models/bf16"),
+) -> None:
+    """Write a folder with the model in bf16, calibrated on the validation rows.
+
+    For the model of this project's last run, also compares both on the test rows.
+    """
+    from ordinal.prediction.bf16 import export_bf16
+    from ordinal.prediction.forms import Form
+    from ordinal.tokenization.tokens import Tokens
+
+    with report_user_errors(RUN_AGAIN), model_path(model) as path:
+        if out.is_file() or out.resolve() == path.resolve():
+            raise UserError(f"--out {out} is taken: name a new folder")
+        _check_validation_rows(path, "the export to bf16", "export another model")
+        export_bf16(path, out, Tokens.load(VALIDATION_TOKENS))
+        forms = {"the model": Form(path), str(out): Form(out)}
+        _print_forms(model, forms | {f"{out}, --precise {model}": Form(out, path)})
+
+
+def _print_forms(model: str, forms: "Mapping[str, Form]") -> None:
+    """Compare the forms of the model of this project's last run on the test rows."""
+    from ordinal.prediction.forms import compare_forms
+    from ordinal.reporting.terminal import forms_table
+    from ordinal.tokenization.tokens import Tokens
+
+    if model == TRAINED and TEST_TOKENS.is_file():  # other models have other test rows
+        print_table(forms_table(compare_forms(forms, Tokens.load(TEST_TOKENS))))
+
+
+def _check_validation_rows(model: Path, caller: str, instead: str) -> None:
     """Raise a `UserError` unless the rows exist on which a model was calibrated."""
     from ordinal.model.classifier import load_calibration
     from ordinal.tokenization.tokenizer import TOKENIZER_FILES
@@ -69,8 +99,8 @@ def _check_validation_rows(model: Path) -> None:
 
     if not VALIDATION_TOKENS.is_file():
         raise UserError(
-            f"{VALIDATION_TOKENS} is missing, and --int8 calibrates on its rows: run `make repro`, "
-            "or leave out --int8"
+            f"{VALIDATION_TOKENS} is missing, and {caller} calibrates on its rows: "
+            f"run `make repro`, or {instead}"
         )
     if not (model / "config.json").is_file():
         return  # not a model folder: the export says so
@@ -81,5 +111,5 @@ def _check_validation_rows(model: Path) -> None:
     ):
         raise UserError(
             f"{VALIDATION_TOKENS} does not have the rows on which this model was calibrated, and "
-            "--int8 needs them: check out the run of the model, or leave out --int8"
+            f"{caller} needs them: check out the run of the model, or {instead}"
         )

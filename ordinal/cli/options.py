@@ -23,6 +23,14 @@ Model = Annotated[
         "--model", help="A model's folder, an ONNX file, or a commit, branch, tag or experiment."
     ),
 ]
+Precise = Annotated[
+    str | None,
+    typer.Option(
+        "--precise",
+        help="The model that --model was exported from, in int8 or bf16. It computes the texts "
+        "whose label could be another in it.",
+    ),
+]
 Coverage = Annotated[
     float,
     typer.Option("--coverage", help="Share of texts whose interval is to contain the true label."),
@@ -30,7 +38,7 @@ Coverage = Annotated[
 
 
 @contextmanager
-def model_path(name: str) -> Iterator[Path]:
+def model_path(name: str, option: str = "--model") -> Iterator[Path]:
     """Yield the path of a model: `name`, or a temporary copy if `name` is a revision.
 
     Raises:
@@ -39,9 +47,9 @@ def model_path(name: str) -> Iterator[Path]:
     """
     path = Path(name)
     if path.suffix == ".onnx" and path.is_dir():
-        raise UserError(f"--model {name} is a folder: name an .onnx file, or a model's folder")
+        raise UserError(f"{option} {name} is a folder: name an .onnx file, or a model's folder")
     if path.suffix != ".onnx" and path.is_file():
-        raise UserError(f"--model {name} is a file: name a model's folder, or an .onnx file")
+        raise UserError(f"{option} {name} is a file: name a model's folder, or an .onnx file")
     if path.exists() or path.suffix == ".onnx":
         yield path
         return
@@ -53,6 +61,16 @@ def model_path(name: str) -> Iterator[Path]:
         folder = Path(parent) / "model"
         fetch_model(name, folder)
         yield folder
+
+
+@contextmanager
+def precise_path(name: str | None) -> Iterator[Path | None]:
+    """Yield the path of the precise form of a model, if one is named, as `model_path` does."""
+    if name is None:
+        yield None
+        return
+    with model_path(name, "--precise") as path:
+        yield path
 
 
 def print_table(table: "Table") -> None:

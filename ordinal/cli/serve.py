@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from ordinal.cli.options import RUN_AGAIN, TRAINED, Coverage, Model, model_path
+from ordinal.cli.options import (
+    RUN_AGAIN,
+    TRAINED,
+    Coverage,
+    Model,
+    Precise,
+    model_path,
+    precise_path,
+)
 from ordinal.common.errors import UserError, report_user_errors
 
 Host = Annotated[
@@ -15,16 +23,40 @@ Host = Annotated[
     ),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")]
+QueueSize = Annotated[
+    int,
+    typer.Option(
+        "--queue",
+        min=0,
+        help="Requests that may wait for a prediction. Further ones get the status 503.",
+    ),
+]
+Timeout = Annotated[
+    float,
+    typer.Option(min=1, help="Seconds that a request may wait, and that it may take to arrive."),
+]
+AccessLog = Annotated[bool, typer.Option("--access-log", help="Print a line per answer.")]
 
 
 def serve(
     model: Model = TRAINED,
+    precise: Precise = None,
     coverage: Coverage = 0.9,
     host: Host = "127.0.0.1",
     port: Port = 8000,
+    queue: QueueSize = 32,
+    timeout: Timeout = 30.0,
+    access_log: AccessLog = False,
 ) -> None:
-    """Serve a web page to try the model, and a JSON API, until Ctrl-C."""
-    with report_user_errors(RUN_AGAIN), model_path(model) as path:
+    """Serve a web page to try the model, a JSON API and metrics, until Ctrl-C or SIGTERM.
+
+    /metrics has the format of Prometheus. A request that was received is answered before the end.
+    """
+    with (
+        report_user_errors(RUN_AGAIN),
+        model_path(model) as path,
+        precise_path(precise) as exact,
+    ):
         try:
             from ordinal import load
             from ordinal.prediction import server
@@ -34,7 +66,8 @@ def serve(
             ) from None
         with server.listen(host, port) as listener:
             hosts = server.LOOPBACK if host in server.LOOPBACK else ["*"]
-            app = server.create_app(load(path, coverage=coverage), hosts)
+            predictor = load(path, precise=exact, coverage=coverage)
+            app = server.create_app(predictor, hosts, queue, timeout)
             address = f"[{host}]" if ":" in host else host
             print(f"http://{address}:{listener.getsockname()[1]}/ (stop with Ctrl-C)", flush=True)
-            server.serve(app, listener)
+            server.serve(app, listener, access_log)

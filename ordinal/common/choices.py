@@ -6,6 +6,7 @@ LossName = Literal["corn", "coral", "cross_entropy", "oll", "mll", "emd", "sord"
 ClassWeights = Literal["none", "balanced"]
 Decoding = Literal["median", "mean", "mode"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
+ActivationCheckpointing = Literal["none", "layers"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
 Strategy = Literal["ddp", "fsdp"]

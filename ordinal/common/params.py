@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from ordinal.common.choices import (
     Accelerator,
+    ActivationCheckpointing,
     ClassWeights,
     Decoding,
     LoggerName,
@@ -198,6 +199,11 @@ class Train(Section):
     attention_dropout: float | None = Field(0.0, ge=0, lt=1)
     """Dropout of the attention weights; null keeps the encoder's own. Any value above 0 makes
     torch use its slowest attention implementation on a CPU."""
+    activation_checkpointing: ActivationCheckpointing = "none"
+    """layers: compute the activations of each layer again in the backward pass, which takes less
+    memory and more time. The result is the same."""
+    lora_rank: int | None = Field(None, ge=1)
+    """Rank of the adapters that are trained instead of the layers' matrices; null trains these."""
     precision: Precision = "auto"
     """auto: bf16-mixed on a GPU that supports it, else 32-true."""
     accelerator: Accelerator = "auto"

@@ -167,26 +167,29 @@ def _wait(repo: "Repo", names: set[str], jobs: int) -> list[str]:
     """Wait until all runs of `names` have ended, report progress, and return those that failed."""
     finished = finished_runs(repo).keys() & names
     with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
-        for name in as_finished(repo, names - finished, jobs):
-            finished.add(name)
-            bar.update()
-            if bar.disable:
-                print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
+        for new in as_finished(repo, names - finished, jobs):
+            for name in sorted(new):
+                finished.add(name)
+                bar.update()
+                if bar.disable:
+                    print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
     return sorted(names - finished)
 
 
-def as_finished(repo: "Repo", names: set[str], jobs: int) -> Iterator[str]:
-    """Keep `jobs` workers running until all runs of `names` have ended, and yield finished ones.
+def as_finished(repo: "Repo", names: set[str], jobs: int) -> Iterator[set[str]]:
+    """Keep `jobs` workers running until all runs of `names` have ended.
 
-    The runs that failed are not yielded. A run that DVC is moving from one of its lists to another
-    is in none for a moment.
+    Yields those that finished since the last time, which may be none, every few seconds. The runs
+    that failed are not among them. A run that DVC is moving from one of its lists to another is in
+    none for a moment.
     """
     queue = repo.experiments.celery_queue
     finished: set[str] = set()
     idle = 0
     while True:
-        yield from sorted(new := (finished_runs(repo).keys() & names) - finished)
+        new = (finished_runs(repo).keys() & names) - finished
         finished |= new
+        yield new
         if finished == names or idle == IDLE_POLLS:
             return
         if any(queue.iter_queued()) and _workers(queue) < jobs:  # at the start, or one died
@@ -216,6 +219,19 @@ def pending_runs(queue: "LocalCeleryQueue") -> set[str]:
     queued = {entry.name for entry in queue.iter_queued()}
     running = {entry.name for entry in queue.iter_active()} if _workers(queue) else set()
     return queued | running
+
+
+def left_runs(repo: "Repo") -> set[str]:
+    """Return the runs that are queued or running, and make sure that no other one is just ending.
+
+    While DVC moves a run from one of its lists to another, it is in none, and a worker lives.
+    """
+    queue = repo.experiments.celery_queue
+    for _ in range(IDLE_POLLS):
+        if (left := pending_runs(queue)) or not _workers(queue):
+            return left
+        time.sleep(POLL_SECONDS)
+    return pending_runs(queue)
 
 
 def _workers(queue: "LocalCeleryQueue") -> int:

@@ -1,9 +1,8 @@
 """Search a space of parameters: Optuna proposes, DVC's queue runs, the validation rows decide.
 
 DVC's experiments are the only state: the study of Optuna is made from them before each proposal.
-Trials are not pruned. DVC runs the stages of a trial as a whole, so its learning curve
-(metrics/plots/epochs.csv) exists when the trial is finished, and a trial that is killed leaves no
-experiment.
+Trials are not pruned, because DVC keeps no results of a run that is stopped: the values of stopped
+trials would need a state of their own.
 """
 
 import importlib.util
@@ -63,16 +62,18 @@ def run_search(search: Search, trials: int, jobs: int) -> list[Trial]:
     wanted = int(min(trials, size(search.space)))
     with queue.open_queue(jobs) as repo:
         committed = values_in(PARAMS.read_text(encoding="utf-8"))
+        # The runs of an interrupted search come first, because they change what is proposed. They
+        # may finish at any moment, so that the trials that ended are read after them.
+        left = queue.left_runs(repo)
+        names = {name for name in left if name.startswith(f"{search.name}-")}
         ended = _read_ended(repo, search, {})
-        # The runs of an interrupted search come first, because they may change what is proposed.
-        while names := _pending(repo, search) or _enqueue(
-            repo, search, committed, ended, wanted, jobs
-        ):
-            before = len(ended)
+        while names or (names := _enqueue(repo, search, committed, ended, wanted, jobs)):
             for _ in queue.as_finished(repo, names, jobs):
                 ended = _read_ended(repo, search, ended, wanted)
-            ended = _read_ended(repo, search, ended, wanted)
-            _refuse_failure(names, ended, before)
+                if names <= ended.keys():  # finished or failed
+                    break
+            _refuse_failure(repo, names, ended)
+            names = set()
     return ranked([*ended.values()], search.metric)
 
 
@@ -91,15 +92,18 @@ def _enqueue(
     return {trial_name(search, values) for values in batch}
 
 
-def _refuse_failure(names: set[str], ended: Mapping[str, Trial], before: int) -> None:
-    """Refuse to go on if no trial succeeded, or none of the last ones has a result or an error."""
-    if len(ended) == before or all(trial.score is None for trial in ended.values()):
+def _refuse_failure(repo: "Repo", names: set[str], ended: Mapping[str, Trial]) -> None:
+    """Refuse to go on if runs have neither a result nor an error, or if no trial succeeded."""
+    if lost := sorted(names - {*queue.finished_runs(repo), *queue.failed_runs(repo)}):
+        raise UserError(
+            f"{lost[0]} ended without a result: see `dvc queue logs {lost[0]}`, and run the "
+            "command again"
+        )
+    if ended and all(trial.score is None for trial in ended.values()):
         name = min(names)
         raise UserError(
-            f"no trial succeeded: see `dvc queue logs {name}` for the reason, and then start again "
-            "after `dvc queue remove --failed`"
-            if len(ended) > before
-            else f"{name} ended without a result: see `dvc queue logs {name}`"
+            f"no trial succeeded: see `dvc queue logs {name}` for the reason, and run the command "
+            "again after `dvc queue remove --failed`"
         )
 
 
@@ -207,8 +211,3 @@ def _read_ended(
 def score_of(experiment: str, metric: Metric) -> float:
     """Return the metric of an experiment's validation rows."""
     return float(row_values(revisions.predictions(experiment, "validation"), metric).mean())
-
-
-def _pending(repo: "Repo", search: Search) -> set[str]:
-    pending = queue.pending_runs(repo.experiments.celery_queue)
-    return {name for name in pending if name.startswith(f"{search.name}-")}

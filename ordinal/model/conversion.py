@@ -14,7 +14,7 @@ from ordinal.sources.encoder_files import CONFIG, read_object
 from ordinal.sources.pickles import pickles_of, read_pickles
 from ordinal.sources.shards import WEIGHTS
 
-TOKENIZER_ROLES = ("pad_token", "eos_token")
+PADDING_ROLES = ("pad_token", "eos_token")
 
 
 def convert(source: Path, target: Path) -> list[str]:
@@ -36,7 +36,7 @@ def convert(source: Path, target: Path) -> list[str]:
 
 def _convert_weights(source: Path, target: Path) -> Iterator[str]:
     pickles = pickles_of(source)
-    for path in sorted(source.glob("model*.safetensors*")):
+    for path in sorted(source.glob("*.safetensors*")):
         pickles = []
         shutil.copyfile(path, target / path.name)
     if pickles:
@@ -65,7 +65,7 @@ def _padding(folder: Path) -> tuple[str, int]:
     settings = read_json(folder / "tokenizer_config.json")
     ids = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     added = {token["content"]: token["id"] for token in ids["added_tokens"]}
-    for role in TOKENIZER_ROLES:
+    for role in PADDING_ROLES:
         token = settings.get(role)
         name = token.get("content") if isinstance(token, dict) else token
         if name in added:

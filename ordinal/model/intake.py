@@ -1,5 +1,6 @@
 """Take an encoder into the project: bring it, convert it if needed, check it, and pin it."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def take_in(name: str, revision: str | None, licence: str | None, folder: Path) 
         if isinstance(entry.sources[0], FolderSource):
             with atomic_folder(folder) as out:
                 for path in target.iterdir():
-                    (out / path.name).write_bytes(path.read_bytes())
+                    shutil.copyfile(path, out / path.name)
     return Intake(entry, changes)
 
 

@@ -46,7 +46,7 @@ def load_encoder(folder: Path) -> PreTrainedModel:
             local_files_only=True,
             trust_remote_code=False,
             weights_only=True,
-            use_safetensors=any(folder.glob("model*.safetensors")),
+            use_safetensors=any(folder.glob("*.safetensors")),
             output_loading_info=True,
         )
     # The pooler belongs to the head: many encoders are published without one.

@@ -49,6 +49,8 @@ class Worker:
     """Predicts blocks, one after the other, with one model."""
 
     model: Path
+    precise: Path | None
+    """The precise form, if the model is a fast one."""
     job: Job
 
     def __call__(self, block: Block) -> Outcome:
@@ -58,8 +60,12 @@ class Worker:
     @cached_property
     def predictor(self) -> Predictor:
         """The model, which is loaded on first use."""
-        options = self.job.options
-        return load(self.model, coverage=options.coverage, precision=options.precision)
+        return load(self.model, precise=self.precise, coverage=self.job.options.coverage)
+
+    @property
+    def forms(self) -> list[Path]:
+        """The model, and its precise form if there is one."""
+        return [self.model] if self.precise is None else [self.model, self.precise]
 
 
 Run = Callable[[Worker, Sequence[Input]], Iterator[Outcome]]
@@ -81,12 +87,17 @@ class Summary:
 
 
 def predict_folder(
-    names: Sequence[str], model: Path, options: Options, out: str, run: Run
+    names: Sequence[str],
+    model: Path,
+    precise: Path | None,
+    options: Options,
+    out: str,
+    run: Run,
 ) -> Summary:
     """Predict the files that `names` stand for into the folder `out`, a path or URL.
 
     The folder may have predictions of an earlier run, which are not made again. Repairs are
-    reported on stderr.
+    reported on stderr. The models are those of `load`.
 
     Raises:
         UserError: a name stands for no file, the model can't be loaded, or the folder has results
@@ -95,12 +106,13 @@ def predict_folder(
     manifest = read_manifest(out)
     files = known_first(find_inputs(names, out), manifest)
     job = Job(out, options, _columns(files[0], options))
-    for name in update_manifest(out, manifest, settings(model, options, job.others), files):
+    now = settings(model, precise, options, job.others)
+    for name in update_manifest(out, manifest, now, files):
         tqdm.write(f"{name} has changed and is predicted again", file=sys.stderr)
     before = files_below(out)
     complete = complete_files(before)
     left = [file for file in files if file.id not in complete]
-    problems = _report(run(Worker(model, job), left), left) if left else []
+    problems = _report(run(Worker(model, precise, job), left), left) if left else []
     skipped, written = (
         _rows(out, filter(PART.fullmatch, parts)) for parts in (before, files_below(out))
     )
@@ -144,7 +156,7 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
     Raises:
         UserError: a process was killed.
     """
-    wanted = number or _processes_for(files, worker.model)
+    wanted = number or _processes_for(files, worker)
     blocks = divide(files, wanted)
     number = min(wanted, len(blocks))
     if number == 1:
@@ -167,11 +179,12 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
             raise
 
 
-def _processes_for(files: Iterable[Input], model: Path) -> int:
-    weights = sum(path.stat().st_size for path in model_files(model).values())
+def _processes_for(files: Iterable[Input], worker: Worker) -> int:
+    loaded = [path for form in worker.forms for path in model_files(form).values()]
+    weights = sum(path.stat().st_size for path in loaded)
     memory = psutil.virtual_memory().available // (MEMORY_PER_WORKER + 2 * weights)
     number = min(_cpus(), memory, sum(file.size for file in files) // BYTES_PER_WORKER)
-    if number <= 1 or (model.suffix != ".onnx" and _has_gpu()):
+    if number <= 1 or (worker.model.suffix != ".onnx" and _has_gpu()):
         return 1
     return number
 

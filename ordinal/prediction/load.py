@@ -1,5 +1,6 @@
 """Load a trained model for prediction."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -8,6 +9,7 @@ from ordinal.common.choices import Accelerator, Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.paths import MODEL
+from ordinal.prediction.deferral import fingerprint, load_deferral
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokenizer import load_truncation, read_literally
 
@@ -15,40 +17,63 @@ from ordinal.tokenization.tokenizer import load_truncation, read_literally
 def load(
     model: str | Path = MODEL,
     *,
+    precise: str | Path | None = None,
     coverage: float = 0.9,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> Predictor:
-    """Load a trained model: a folder of the train stage, or a file of `ordinal export onnx`.
+    """Load a trained model: a folder, or a file of `ordinal export onnx`.
 
     Args:
         model: Path of the folder or ONNX file.
+        precise: Path of the model that `model` is a fast form of, in int8 or bf16. It computes the
+            texts whose label could be another in it.
         coverage: Share of texts whose interval is to contain the true label.
         accelerator: Device that computes a folder's network, as in `Train`. An ONNX file is
             computed on the CPU.
-        precision: Precision of a folder's network, as in `Train`. With `bf16-mixed`, texts whose
-            label could change because of rounding are computed again in full precision; with
-            `auto`, which is bf16 on a GPU, they are not.
+        precision: Precision of the network of a folder of the train stage, as in `Train`.
 
     Raises:
         UserError: there is no such model, `coverage` is not between 0 and 1, there is no GPU for
-            `accelerator="gpu"`, or `precision` is `bf16-mixed` and the model an ONNX file.
+            `accelerator="gpu"`, `precision` is `bf16-mixed` and the model an ONNX file, or `model`
+            is not a fast form of `precise`.
     """
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
-    path = Path(model)
+    fast = _load_form(Path(model), coverage, accelerator, precision)
+    if precise is None:
+        return fast
+    if fast.deferral is None:
+        raise UserError(
+            f"{model} has no precise form: name a file of `ordinal export onnx --int8`, or a "
+            "folder of `ordinal export bf16`"
+        )
+    slow = _load_form(Path(precise), coverage, accelerator, "32-true")
+    if fingerprint(slow.calibration) != fast.deferral.model:
+        raise UserError(f"{model} was not exported from {precise}: export it again")
+    return replace(fast, precise=slow.probabilities)
+
+
+def _load_form(
+    path: Path, coverage: float, accelerator: Accelerator, precision: Precision
+) -> Predictor:
+    """Load one form of a model."""
     if path.suffix == ".onnx":
         from ordinal.prediction.onnx import load_onnx
 
         if precision == "bf16-mixed":
-            raise UserError(f"{path} can't be computed in bf16: use the model's folder")
+            raise UserError(f"{path} can't be computed in bf16: use a folder")
         return load_onnx(path, coverage)
     # Imported here, because an ONNX file needs neither torch nor transformers.
     from ordinal.model.classifier import load_calibration, load_classifier, torch_network
+    from ordinal.model.device import choose_device, has_bf16
 
     classifier = load_classifier(path)
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     read_literally(tokenizer)
+    deferral = load_deferral(path)
+    if deferral and precision == "auto":  # a folder of `export_bf16`
+        precision = "bf16-mixed" if has_bf16(choose_device(accelerator)) else "32-true"
     return Predictor(
         torch_network(classifier, accelerator, precision),
         tokenizer,
@@ -56,9 +81,9 @@ def load(
         classifier.config.ordinal["decode"],
         load_calibration(path),
         coverage,
-        torch_network(classifier, accelerator, "32-true") if precision == "bf16-mixed" else None,
         columns=classifier.config.ordinal.get("text", ()),
         truncation=load_truncation(path),
+        deferral=deferral,
     )
 
 

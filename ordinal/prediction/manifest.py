@@ -19,7 +19,7 @@ FILES = "files"
 NAMES = {
     "model": "model",
     "coverage": "--coverage",
-    "precision": "precision (--bf16)",
+    "precise": "model for --precise",
     "text": "--text",
     "keep": "--keep",
     "format": "--format",
@@ -29,12 +29,14 @@ NAMES = {
 """The settings that all runs into a folder have in common, and their names in messages."""
 
 
-def settings(model: Path, options: Options, columns: pa.Schema) -> dict[str, Any]:
+def settings(
+    model: Path, precise: Path | None, options: Options, columns: pa.Schema
+) -> dict[str, Any]:
     """Return what the predictions depend on, apart from the files."""
     return {
         "model": model_checksum(model),
         "coverage": options.coverage,
-        "precision": options.precision,
+        "precise": precise and model_checksum(precise),
         "text": [*options.text],
         "keep": [*options.keep],
         "format": options.format.fixed(),

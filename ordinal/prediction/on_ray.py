@@ -51,11 +51,12 @@ def on_ray(
         UserError: Ray is not installed, there is no cluster at the address, or the model can't be
             loaded.
     """
-    options = worker.job.options
     # Ray would report a model that can't be loaded with the traceback of an actor.
-    load(worker.model, coverage=options.coverage, precision=options.precision, accelerator="cpu")
-    model = {name: np.fromfile(path, np.uint8) for name, path in model_files(worker.model).items()}
-    with _cluster(address, sum(content.nbytes for content in model.values())) as ray:
+    coverage = worker.job.options.coverage
+    load(worker.model, precise=worker.precise, coverage=coverage, accelerator="cpu")
+    forms = [_read(form) for form in worker.forms]
+    size = sum(content.nbytes for form in forms for content in form.values())
+    with _cluster(address, size) as ray:
         resources = ray.cluster_resources()
         gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
         number = actors or gpus or int(resources.get("CPU", 1))
@@ -68,7 +69,7 @@ def on_ray(
             compute=ray.data.ActorPoolStrategy(size=min(number, len(blocks))),
             num_cpus=1,
             num_gpus=1 if gpus else None,
-            fn_constructor_args=(worker, blocks, ray.put(model)),
+            fn_constructor_args=(worker, blocks, ray.put(forms)),
         )
         for row in outcomes.iter_rows():
             outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
@@ -80,14 +81,17 @@ def on_ray(
 class _Actor:
     """An actor of Ray Data, which predicts blocks by their numbers."""
 
-    def __init__(self, worker: Worker, blocks: Sequence[Block], model: "ObjectRef[Any]") -> None:
+    def __init__(self, worker: Worker, blocks: Sequence[Block], forms: "ObjectRef[Any]") -> None:
         import ray
 
         self.blocks = blocks
         with TemporaryDirectory() as folder:
-            path = Path(folder) / worker.model.name
-            _write(ray.get(model), path)
-            self.worker = replace(worker, model=path)
+            paths = [
+                Path(folder) / str(number) / form.name for number, form in enumerate(worker.forms)
+            ]
+            for path, files in zip(paths, ray.get(forms), strict=True):
+                _write(files, path)
+            self.worker = replace(worker, model=paths[0], precise=paths[1] if paths[1:] else None)
             self.worker.predictor  # noqa: B018 (loads it)
 
     def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[bytes]]:
@@ -99,6 +103,10 @@ class _Actor:
             return self.worker(self.blocks[number])
         except (UserError, OSError) as error:
             return error
+
+
+def _read(model: Path) -> dict[str, Bytes]:
+    return {name: np.fromfile(path, np.uint8) for name, path in model_files(model).items()}
 
 
 def _write(files: Mapping[str, Bytes], model: Path) -> None:

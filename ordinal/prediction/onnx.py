@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,14 @@ from tokenizers import Tokenizer
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file, read_json
 from ordinal.common.types import Padded, Probabilities
-from ordinal.distributions.calibration import MIN_PROBABILITY, Calibration, calibrate
+from ordinal.distributions.calibration import (
+    MIN_PROBABILITY,
+    Calibration,
+    apply_temperature,
+    calibrate,
+)
 from ordinal.model.inference import Network, predict_probabilities
+from ordinal.prediction.deferral import Deferral, calibrate_deferral, fingerprint
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokenizer import load_truncation, read_literally
 from ordinal.tokenization.tokens import Tokens
@@ -122,7 +129,8 @@ def quantize_onnx(
     """Write a copy of `source`, a file of `export_onnx`, that multiplies matrices in 8 bits.
 
     The weights are stored in 8 bits; activations are quantized when the model runs. This changes
-    the probabilities, so the copy gets a temperature and conformal scores of its own.
+    the probabilities, so the copy gets a temperature and conformal scores of its own, and the
+    calibration of a cascade with `source`.
 
     Args:
         source: file to copy.
@@ -144,12 +152,20 @@ def quantize_onnx(
         quantized = onnx.load(draft)
         _set_temperature(quantized, 1.0)
         onnx.save(quantized, draft)
-        network = load_onnx(draft, coverage=0.9).network
-        distributions = predict_probabilities(network, validation)
+        distributions = predict_probabilities(load_onnx(draft).network, validation)
     calibration = calibrate(validation.labels, distributions)
     _set_temperature(quantized, calibration.temperature)
+    precise = load_onnx(source)
+    deferral = calibrate_deferral(
+        validation.labels,
+        apply_temperature(distributions, calibration.temperature),
+        precise.probabilities(validation),
+        precise.rule,
+        fingerprint(precise.calibration),
+    )
     [stored] = [entry for entry in quantized.metadata_props if entry.key == FACTS]
-    stored.value = json.dumps(json.loads(stored.value) | {"scores": calibration.scores})
+    facts = {"scores": calibration.scores, "deferral": asdict(deferral)}
+    stored.value = json.dumps(json.loads(stored.value) | facts)
     with atomic_file(path) as file:
         onnx.save(quantized, file)
 
@@ -162,7 +178,7 @@ def _set_temperature(model: "ModelProto", temperature: float) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
 
 
-def load_onnx(path: Path, coverage: float) -> Predictor:
+def load_onnx(path: Path, coverage: float = 0.9) -> Predictor:
     """Load a file of `export_onnx`, to be computed on the CPU.
 
     Raises:
@@ -203,6 +219,7 @@ def load_onnx(path: Path, coverage: float) -> Predictor:
         coverage,
         columns=facts.get("text", ()),
         truncation=facts.get("truncation", "head"),  # missing in files of earlier versions
+        deferral=Deferral(**facts["deferral"]) if "deferral" in facts else None,
     )
 
 

@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.common.choices import Precision
 from ordinal.common.columns import probability_columns
 from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.formats import Format
@@ -41,7 +40,6 @@ class Options:
     format: Format = field(default_factory=Format)
     """The known fields of the format of the files."""
     coverage: float = 0.9
-    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from ordinal.common.choices import Decoding, Truncation
@@ -13,13 +12,11 @@ from ordinal.common.types import Probabilities
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import conformal_threshold, intervals
-from ordinal.distributions.decoding import decode, undecided
+from ordinal.distributions.decoding import decode
 from ordinal.model.inference import Network, predict_probabilities
+from ordinal.prediction.deferral import Compute, Deferral, cascade
 from ordinal.tokenization.tokens import Tokens
 from ordinal.tokenization.truncation import truncated_ids
-
-# Assumed bound of bf16's error in a probability; the largest measured is 0.025, on 2,250 texts.
-BF16_ERROR = 0.03
 
 Columns = Mapping[str, str | None]
 """The texts of a row that has several, by column."""
@@ -51,12 +48,20 @@ class Predictor:
     calibration: Calibration
     coverage: float = 0.9
     """Share of texts whose interval contains the true label, for texts like the validation rows."""
-    precise: Network | None = None
-    """`network` in full precision, for texts whose label could change because of bf16 rounding."""
+    deferral: Deferral | None = None
+    """The calibration of a cascade with `precise`, if this is a fast form of a model."""
+    precise: Compute | None = None
+    """The precise form, which computes the texts whose label could be another in it."""
     columns: Sequence[str] = ()
     """The columns whose texts are joined, if the model was trained on several."""
     truncation: Truncation = "head"
     """Tokens that are kept of a text that is too long."""
+
+    @property
+    def threshold(self) -> float:
+        """Conformal threshold of the intervals."""
+        calibrated = self.deferral if self.precise and self.deferral else self.calibration
+        return conformal_threshold(self.coverage, calibrated.scores)
 
     def predict(self, texts: Sequence[str | Columns]) -> list[Prediction]:
         """Return one prediction per text, in the order of the texts.
@@ -80,8 +85,7 @@ class Predictor:
         encodings = self.tokenizer.encode_batch_fast(joined)
         ids = [truncated_ids(encoding, self.truncation) for encoding in encodings]
         probabilities = self.probabilities(Tokens.of(ids))
-        threshold = conformal_threshold(self.coverage, self.calibration.scores)
-        lows, highs = intervals(probabilities, threshold)
+        lows, highs = intervals(probabilities, self.threshold)
         labels = decode(probabilities, self.rule)
         names = self.labels
         return [
@@ -108,17 +112,11 @@ class Predictor:
 
     def probabilities(self, tokens: Tokens) -> Probabilities:
         """Return the calibrated distributions of tokenized texts, shape (rows, K), in row order."""
-        probabilities = self._calibrated(self.network, tokens)
-        if self.precise:
-            # A temperature below 1 amplifies differences.
-            error = BF16_ERROR * max(1, 1 / self.calibration.temperature)
-            uncertain = undecided(probabilities, self.rule, error)
-            if uncertain.any():
-                ids = np.split(tokens.ids, tokens.offsets[1:-1])
-                repeated = Tokens.of([ids[row] for row in np.flatnonzero(uncertain)])
-                probabilities[uncertain] = self._calibrated(self.precise, repeated)
-        return probabilities
+        if self.precise and self.deferral:
+            threshold = self.deferral.threshold
+            return cascade(self._calibrated, self.precise, self.rule, threshold)(tokens)
+        return self._calibrated(tokens)
 
-    def _calibrated(self, network: Network, tokens: Tokens) -> Probabilities:
-        probabilities = predict_probabilities(network, tokens)
+    def _calibrated(self, tokens: Tokens) -> Probabilities:
+        probabilities = predict_probabilities(self.network, tokens)
         return apply_temperature(probabilities, self.calibration.temperature)

@@ -1,11 +1,13 @@
 """Serve a trained model as a local web page and a small JSON API, without authentication."""
 
+import copy
+import logging
 import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Annotated, Any
 
 import uvicorn
@@ -23,16 +25,18 @@ from pydantic import (
     WithJsonSchema,
     create_model,
 )
-from starlette.middleware.base import RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import LOGGING_CONFIG
 
 from ordinal.common.errors import UserError
+from ordinal.prediction.limits import MAX_BYTES, BoundedQueue, Headers, LimitedBody, Queue
+from ordinal.prediction.monitoring import Measured, Metrics
 from ordinal.prediction.predictor import Prediction, Predictor
 
 MAX_TEXTS = 64
 MAX_CHARACTERS = 10_000  # per text
-MAX_BYTES = 8 * 2**20  # per body: fits the longest texts, with every character an escaped emoji
+QUEUE = 32
+TIMEOUT = 30.0
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -102,37 +106,52 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in {
         400: "The body can't be read.",
+        408: "The body took too long to arrive.",
         413: f"The body is larger than {MAX_BYTES} bytes.",
         415: "The body is not of type application/json.",
         422: "The body does not have the declared form.",
         500: "The request failed in a way that the server did not expect.",
+        503: "Too many requests wait, or this one waited too long. Retry-After says when to retry.",
     }.items()
 }
 
 
-def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """Create the app, which answers requests whose Host header is one of `hosts` (`*`: any).
+def create_app(
+    predictor: Predictor,
+    hosts: Sequence[str] = LOOPBACK,
+    queue_size: int = QUEUE,
+    timeout: float = TIMEOUT,
+) -> FastAPI:
+    """Create the app.
 
-    Checking the Host header prevents DNS rebinding: a website can't point its own domain at this
-    machine and read the answers.
+    Args:
+        predictor: the model.
+        hosts: the app answers requests whose Host header is one of these (`*`: any). This prevents
+            DNS rebinding: a website can't point its own domain at this machine and read answers.
+        queue_size: requests that may wait for a prediction; further ones are refused.
+        timeout: seconds that a request may wait, and that its body may take to arrive.
     """
     # FastAPI's documentation pages are off because they load scripts from other servers.
     app = FastAPI(title="ordinal", docs_url=None, redoc_url=None)
-    app.add_middleware(_LimitedBody)
+    queue = Queue(queue_size, timeout)
+    metrics = Metrics(lambda: queue.requests)
+    # The last one is the first to get a request.
+    app.add_middleware(LimitedBody, timeout=timeout)
+    app.add_middleware(BoundedQueue, path="/predict", queue=queue)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    app.add_middleware(Headers, headers=HEADERS)
+    app.add_middleware(Measured, metrics=metrics)
+    _answer_errors(app)
+    _add_pages(app, predictor, metrics)
+    _add_prediction(app, metrics.count_deferred(predictor), queue, metrics)
+    return app
+
+
+def _add_pages(app: FastAPI, predictor: Predictor, metrics: Metrics) -> None:
+    """Add everything that is answered without a prediction."""
     app.mount("/page", StaticFiles(directory=PAGE))
     template = Environment(autoescape=True).from_string((PAGE / "index.html").read_text("utf-8"))
     html = template.render(columns=predictor.columns)
-    body_type = texts_or_rows(predictor.columns) if predictor.columns else Texts
-    one_at_a_time = Lock()
-
-    @app.middleware("http")
-    async def add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
-
-    _answer_errors(app)
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
@@ -143,17 +162,24 @@ def create_app(predictor: Predictor, hosts: Sequence[str] = LOOPBACK) -> FastAPI
         """Report that the server runs, even during a prediction."""
         return Health()
 
-    # Not async, so that it runs in a thread and does not block other requests.
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics_page() -> Response:
+        return metrics.page()
+
+
+def _add_prediction(app: FastAPI, predictor: Predictor, queue: Queue, metrics: Metrics) -> None:
+    body_type = texts_or_rows(predictor.columns) if predictor.columns else Texts
+
     @app.post("/predict", responses=REFUSALS, dependencies=[Depends(_json_only)])
-    def predict(body: body_type) -> Predictions:  # type: ignore[valid-type]
+    async def predict(request: Request, body: body_type) -> Predictions:  # type: ignore[valid-type]
         """Predict a batch of texts."""
-        with one_at_a_time:
-            predictions = predictor.predict(body.texts)  # type: ignore[attr-defined]
+        texts = body.texts  # type: ignore[attr-defined]
+        compute = partial(predictor.predict, texts)
+        predictions = await queue.run(compute, request.is_disconnected)
+        metrics.texts.inc(len(texts))
         return Predictions(
             labels=list(predictor.labels), coverage=predictor.coverage, predictions=predictions
         )
-
-    return app
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -189,36 +215,26 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"can't listen on {host}, port {port}: {reason}") from None
 
 
-def serve(app: FastAPI, listener: socket.socket) -> None:
-    """Answer requests until Ctrl-C."""
-    config = uvicorn.Config(app, log_level="warning", server_header=False)
-    # uvicorn raises the signal again after its shutdown. Ctrl-C is the usual end, not an error.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def serve(app: FastAPI, listener: socket.socket, access_log: bool = False) -> None:
+    """Answer requests until Ctrl-C or SIGTERM, and then those that were already received.
+
+    With `access_log`, stdout has a line per answer: time, client, request and status.
+    """
+    logs = copy.deepcopy(LOGGING_CONFIG)
+    line = '%(asctime)s %(client_addr)s "%(request_line)s" %(status_code)s'
+    logs["formatters"]["access"] |= {"fmt": line, "use_colors": False}
+    config = uvicorn.Config(
+        app, log_config=logs, log_level="warning", access_log=access_log, server_header=False
+    )
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+    # uvicorn raises the signal again after its shutdown. Both are the usual end, not an error.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
 
 
-class _LimitedBody:
-    """Middleware that refuses a body of more than `MAX_BYTES`, with or without Content-Length."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = 0
-
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > MAX_BYTES:
-                raise HTTPException(413, f"the body is larger than {MAX_BYTES} bytes")
-            return message
-
-        await self.app(scope, counted, send)
-
-
-def _json_only(request: Request) -> None:
+async def _json_only(request: Request) -> None:
     """Refuse the content types that a browser lets any website send without a preflight."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":

@@ -66,9 +66,9 @@ def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]")
 
 
 def forms_table(forms: "Sequence[FormFigures]") -> Table:
-    """One row per form of a model: size, speed, MAE, difference from the first form, coverage."""
+    """One row per form of a model: size, speed, error, and differences from the first form."""
     table = Table(title="Test rows")
-    for heading in ("form", "MB", "rows/s", "MAE", "largest difference", "coverage"):
+    for heading in ("form", "MB", "rows/s", "MAE", "same label", "largest difference", "coverage"):
         table.add_column(heading, justify="left" if heading == "form" else "right")
     for form in forms:
         table.add_row(
@@ -76,6 +76,7 @@ def forms_table(forms: "Sequence[FormFigures]") -> Table:
             f"{form.size / 1e6:.1f}",
             f"{form.speed:.0f}",
             format_number(form.mae),
+            f"{form.agreement:.1%}",
             f"{form.difference:.1e}",
             f"{form.coverage:.1%}",
         )

@@ -45,6 +45,8 @@ def parameter_groups(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     output = output_layer(model)
     for name, weight in model.named_parameters():
+        if not weight.requires_grad:  # with adapters
+            continue
         rate = recipe.lr * recipe.layer_decay ** depths[name]
         if weight is output.bias and LOSSES[recipe.loss].shared_weight:
             rate *= BIAS_RATE

@@ -28,7 +28,7 @@ from ordinal.evaluation.results import METRIC_NAMES
 from ordinal.model.architecture import output_layer
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.readme import readme, usage
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, environment, run_code
 
 HOSTILE = [
     "a|b",
@@ -296,16 +296,7 @@ def test_the_plain_example_gives_the_same_predictions_without_our_code(
 
 def test_the_example_with_our_package_runs(finished_project: Path) -> None:
     code = re.findall(r"```python\n(.*?)```", usage("corn", "median"), re.S)[0]
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=finished_project,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert len(run.stdout.splitlines()) == 2
+    assert len(run_code(finished_project, code).splitlines()) == 2
 
 
 def test_sentence_transformers_is_not_needed() -> None:

@@ -244,11 +244,13 @@ WITH_MARKS = [(f'they call it "good", number {n}', str(n % 5 + 1)) for n in rang
 
 @pytest.mark.parametrize(
     ("write", "separator", "end", "quoting"),
-    product(
-        [with_csv_module, with_pandas],
-        [",", ";", "\t", "|"],
-        ["\n", "\r\n", "\r"],
-        ["minimal", "all", "texts", "all escaped"],
+    list(
+        product(
+            [with_csv_module, with_pandas],
+            [",", ";", "\t", "|"],
+            ["\n", "\r\n", "\r"],
+            ["minimal", "all", "texts", "all escaped"],
+        )
     ),
 )
 def test_an_ordinary_table_is_never_refused(

@@ -17,7 +17,7 @@ from dvc.exceptions import InvalidArgumentError
 
 from ordinal.common.errors import UserError
 from ordinal.experiments import queue as study_queue
-from ordinal.experiments.queue import as_finished, experiment_name, pending_runs
+from ordinal.experiments.queue import as_finished, experiment_name, left_runs, pending_runs
 from tests.conftest import environment, run_in
 
 
@@ -109,7 +109,7 @@ def test_a_worker_that_died_is_replaced_while_runs_are_queued(
     monkeypatch.setattr(study_queue, "pending_runs", lambda _: set("abc"[4 - len(living) :]))
     monkeypatch.setattr(study_queue, "_workers", lambda _: living[0])
     monkeypatch.setattr(study_queue.time, "sleep", pass_time)
-    assert [*as_finished(repo, set("abc"), jobs=2)] == ["a", "b", "c"]
+    assert [*as_finished(repo, set("abc"), jobs=2)] == [set(), {"a"}, {"b"}, {"c"}]
     assert started == [(2, 1)]
 
 
@@ -123,7 +123,20 @@ def test_a_run_that_dvc_lists_nowhere_for_a_moment_has_not_failed(
     monkeypatch.setattr(study_queue, "finished_runs", lambda _: next(states))
     monkeypatch.setattr(study_queue, "pending_runs", lambda _: set())
     monkeypatch.setattr(study_queue.time, "sleep", lambda _: None)
-    assert [*as_finished(repo, {"a"}, jobs=1)] == ([] if fails else ["a"])
+    assert set().union(*as_finished(repo, {"a"}, jobs=1)) == (set() if fails else {"a"})
+
+
+@pytest.mark.parametrize(("living", "polls"), [([0], 0), ([1, 0], 1), ([1, 1, 1], 3)])
+def test_a_run_may_be_ending_while_a_worker_lives(
+    living: list[int], polls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo: Any = SimpleNamespace(experiments=SimpleNamespace(celery_queue=None))
+    sleeps: list[float] = []
+    monkeypatch.setattr(study_queue, "pending_runs", lambda _: {"a"} if len(sleeps) == 3 else set())
+    monkeypatch.setattr(study_queue, "_workers", lambda _: living[len(sleeps)])
+    monkeypatch.setattr(study_queue.time, "sleep", sleeps.append)
+    assert left_runs(repo) == ({"a"} if polls == 3 else set())
+    assert len(sleeps) == polls
 
 
 def test_a_mistake_in_the_file_is_refused_before_anything_is_queued(finished_project: Path) -> None:

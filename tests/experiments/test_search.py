@@ -1,5 +1,6 @@
 """Test the search for parameters: ranges, proposals, interruptions, and what is read."""
 
+import contextlib
 import math
 import re
 import shlex
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -204,12 +206,22 @@ def quick_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.setenv("GO", str(tmp_path / "go"))
     (tmp_path / "go").touch()
     monkeypatch.setattr(queue, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(queue, "IDLE_POLLS", 150)  # half a minute, since the machine may be busy
     yield folder
     run_in(folder, "dvc", "queue", "stop", "--kill")
 
 
 def lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.is_file() else []
+
+
+def end_workers(project: Path) -> None:
+    """End DVC's idle workers, which would wait for more runs for a while."""
+    for file in (project / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-*.pid"):
+        with contextlib.suppress(psutil.Error):
+            worker = psutil.Process(int(file.read_text()))
+            if "queue-worker" in worker.cmdline():
+                worker.kill()
 
 
 def trials_in(project: Path) -> set[str]:
@@ -275,6 +287,7 @@ def test_a_search_that_was_killed_goes_on_and_reads_no_test_predictions(
 
     # With all trials there, nothing is run, and the test predictions may be gone.
     lose_test_predictions(quick_project)
+    end_workers(quick_project)
     again = run_in(quick_project, *command, "2", "--metric", "accuracy")
     assert again.returncode == 0, again.stderr
     assert lines(tmp_path / "trials.txt") == ran
@@ -306,6 +319,7 @@ def test_trials_that_fail_are_counted_and_not_repeated(quick_project: Path, tmp_
     assert not (quick_project / "studies/quick.yaml").exists()
     ran = lines(tmp_path / "trials.txt")
     assert len(ran) == 2
+    end_workers(quick_project)
     assert run_in(quick_project, *command).returncode == 0
     assert lines(tmp_path / "trials.txt") == ran
 

@@ -68,6 +68,8 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.weight_decay": (0.1, {"train", "card"}),
     "train.clip": (0.5, {"train", "card"}),
     "train.attention_dropout": (0.1, {"train", "card"}),
+    "train.activation_checkpointing": ("layers", {"train", "card"}),
+    "train.lora_rank": (8, {"train", "card"}),
     "train.precision": ("32-true", {"train", "evaluate", "card"}),
     "train.accelerator": ("cpu", {"train", "evaluate", "card"}),
     "train.devices": (2, {"train", "card"}),

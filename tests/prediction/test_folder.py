@@ -144,7 +144,6 @@ def test_columns_can_be_chosen(place: Place) -> None:
         (("--coverage", "0.8"), "--coverage"),
         (("--keep", "id"), "--keep"),
         (("--format", "encoding=cp1252"), "--format"),
-        (("--bf16",), r"precision (--bf16)"),
         (("--text", "id"), "--text"),
     ],
 )
@@ -169,6 +168,12 @@ def test_another_model_does_not_mix(place: Place, tmp_path: Path) -> None:
     (other / "calibration.json").write_text(json.dumps(calibration | {"temperature": 2.0}))
     said = place.error("--model", str(other), names=["in/a.csv"])
     assert "--out out has predictions with another model: choose another folder" in said
+
+
+def test_another_precise_model_does_not_mix(place: Place) -> None:
+    place.predict(names=["in/a.csv"])
+    said = place.error("--precise", str(place.model), names=["in/a.csv"])
+    assert "--out out has predictions with another model for --precise: choose another" in said
 
 
 def test_a_run_that_predicted_nothing_leaves_no_trace(place: Place) -> None:
@@ -392,7 +397,7 @@ def test_a_process_that_is_killed_is_reported(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place.folder)
-    worker = Dying(place.model, Job("out", Options(["review"]), COLUMNS))
+    worker = Dying(place.model, None, Job("out", Options(["review"]), COLUMNS))
     with pytest.raises(UserError, match="a process of the prediction was killed, perhaps for lack"):
         list(in_processes(2, worker, find_inputs(["in"], "out")))
 

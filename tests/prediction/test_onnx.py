@@ -1,6 +1,7 @@
 """Test that an exported model predicts the same as the model."""
 
 import dataclasses
+import itertools
 import shutil
 import subprocess
 import sys
@@ -17,13 +18,18 @@ from starlette.testclient import TestClient
 from ordinal import Predictor, load
 from ordinal.common.choices import LossName
 from ordinal.common.errors import UserError
+from ordinal.common.files import write_json
 from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration, apply_temperature, calibrate
 from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.decoding import decode
+from ordinal.model import device as devices
 from ordinal.model.architecture import output_layer
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.inference import Network, predict_probabilities
-from ordinal.prediction.forms import compare_forms
+from ordinal.prediction.bf16 import export_bf16
+from ordinal.prediction.deferral import calibrate_deferral, fingerprint
+from ordinal.prediction.forms import Form, compare_forms
 from ordinal.prediction.onnx import EXPORTED, export_onnx, quantize_onnx
 from ordinal.prediction.server import create_app
 from ordinal.tokenization.tokenizer import save_tokenizer
@@ -181,6 +187,57 @@ def test_a_file_in_eight_bits_is_calibrated_again(exported: Path, tmp_path: Path
     assert answer["predictions"] == [dataclasses.asdict(one) for one in predictions]
 
 
+def test_a_fast_form_with_its_precise_form_has_the_labels_of_the_precise_one(
+    exported: Path, tmp_path: Path
+) -> None:
+    """On the validation rows, all of them; the precise form is the folder or its ONNX file."""
+    validation, whole = validation_rows(), exported / "model.onnx"
+    quantize_onnx(whole, tmp_path / "int8.onnx", validation)
+    export_bf16(exported, tmp_path / "bf16", validation)
+    labels = decode(load(whole).probabilities(validation))
+    for fast, precise in itertools.product(
+        (tmp_path / "int8.onnx", tmp_path / "bf16"), (exported, whole)
+    ):
+        alone, both = load(fast), load(fast, precise=precise)
+        assert (decode(both.probabilities(validation)) == labels).all()
+        deferral = calibrate_deferral(
+            validation.labels,
+            alone.probabilities(validation),
+            load(precise).probabilities(validation),
+            "median",
+            fingerprint(load(precise).calibration),
+        )
+        assert both.deferral.model == deferral.model
+        assert both.deferral.threshold == pytest.approx(deferral.threshold, abs=1e-3)
+        assert both.deferral.scores == pytest.approx(deferral.scores, abs=1e-4)
+
+
+def test_a_folder_in_bf16_is_computed_in_bf16_where_that_is_fast(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_bf16(exported, tmp_path / "bf16", validation_rows())
+    files = [folder / "model.safetensors" for folder in (exported, tmp_path / "bf16")]
+    whole, half = (file.stat().st_size for file in files)
+    assert half < 0.6 * whole
+    found = {}
+    for fast in (True, False):
+        monkeypatch.setattr(devices, "has_bf16", lambda _, fast=fast: fast)
+        found[fast] = probabilities(load(tmp_path / "bf16"), TEXTS)
+    assert 0 < np.abs(found[False] - found[True]).max() < 0.1
+
+
+def test_a_model_that_is_not_the_precise_form_is_refused(exported: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.onnx has no precise form: name a file of"):
+        load(exported / "model.onnx", precise=exported)
+    quantize_onnx(exported / "model.onnx", tmp_path / "int8.onnx", validation_rows())
+    other = Path(shutil.copytree(exported, tmp_path / "other"))
+    write_json(other / "calibration.json", {"temperature": 1.3, "scores": [0.2] * 20})
+    with pytest.raises(
+        UserError, match=r"int8\.onnx was not exported from .*other: export it again"
+    ):
+        load(tmp_path / "int8.onnx", precise=other)
+
+
 def test_an_exported_model_needs_no_torch(exported: Path) -> None:
     script = (
         "import sys; from ordinal import load; load(sys.argv[1]).predict(['good room']); "
@@ -202,11 +259,15 @@ def test_a_file_that_was_not_exported_by_this_project_is_refused(tmp_path: Path)
 def test_forms_are_compared_by_their_own_intervals(exported: Path, tmp_path: Path) -> None:
     validation, small = validation_rows(), tmp_path / "small.onnx"
     quantize_onnx(exported / "model.onnx", small, validation)
-    forms = {"whole": exported / "model.onnx", "small": small}
+    whole = exported / "model.onnx"
+    forms = {"whole": Form(whole), "small": Form(small), "both": Form(small, whole)}
+    expected = load(whole).probabilities(validation)
     for form in compare_forms(forms, validation):
-        predictor = load(forms[form.name])
+        predictor = load(forms[form.name].path, precise=forms[form.name].precise)
         rows = predictor.probabilities(validation)
-        low, high = intervals(rows, conformal_threshold(0.9, predictor.calibration.scores))
+        low, high = intervals(rows, predictor.threshold)
         truth = zip(low, validation.labels, high, strict=True)
         assert form.coverage == np.mean([one <= label <= other for one, label, other in truth])
-        assert form.size == forms[form.name].stat().st_size
+        assert form.agreement == np.mean(decode(rows) == decode(expected))
+        files = {"whole": [whole], "small": [small], "both": [small, whole]}[form.name]
+        assert form.size == sum(file.stat().st_size for file in files)

@@ -9,31 +9,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
 from unittest.mock import patch
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
 
 import ordinal
-from ordinal.common.choices import Decoding
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
 from ordinal.data import tables
-from ordinal.distributions.calibration import Calibration, apply_temperature
-from ordinal.distributions.decoding import decode, undecided
-from ordinal.model import device as devices
-from ordinal.model.inference import Network
 from ordinal.prediction import inputs
 from ordinal.prediction.inputs import ROWS_PER_CHUNK, Chunk, TextSource, texts_of_lines
-from ordinal.prediction.predictor import BF16_ERROR, Predictor
 from ordinal.prediction.streaming import predict_rows, table_writer
-from ordinal.tokenization.tokens import Tokens
 from tests.conftest import run_in
 
 TEXTS = ["the room was superb 7", "awful bed", "staff " * 100]
@@ -416,10 +405,11 @@ def test_importing_the_package_and_its_command_line_is_light(module: str) -> Non
 
 
 def test_an_exported_model_is_measured_and_used(finished_project: Path) -> None:
-    run = run_in(finished_project, "ordinal", "export", "onnx", "--int8", COLUMNS="100")
+    run = run_in(finished_project, "ordinal", "export", "onnx", "--int8", COLUMNS="120")
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
-    for form in ("the model", "ordinal.onnx", "ordinal.int8.onnx"):
+    both = "ordinal.int8.onnx, --precise ordinal.onnx"
+    for form in ("the model", "ordinal.onnx", "ordinal.int8.onnx", both):
         assert f"│ {form} " in run.stdout
     folder = run_in(finished_project, "ordinal", "predict", *TEXTS)
     file = run_in(
@@ -454,58 +444,22 @@ def test_without_its_validation_rows_no_file_in_eight_bits_is_written(
     assert not (finished_project / "new").exists()
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-@pytest.mark.parametrize("rule", get_args(Decoding))
-def test_labels_that_rounding_could_change_are_those_of_the_precise_network(
-    rule: Decoding, temperature: float
-) -> None:
-    rng = np.random.default_rng(1)
-    exact, other = rng.dirichlet(np.ones(5), (2, 300))
-    rounded = exact + 0.9 * BF16_ERROR * (other - exact)
-    computed: list[int] = []
-
-    def network(distributions: np.ndarray) -> Network:
-        def compute(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-            computed.extend(ids[:, 0])
-            return distributions[ids[:, 0]]
-
-        return Network(5, 0, compute)
-
-    calibration = Calibration(temperature, [])
-    rough = Predictor(network(rounded), Tokenizer(BPE()), list("12345"), rule, calibration)
-    exact_there, rounded_there = (
-        apply_temperature(exact, temperature),
-        apply_temperature(rounded, temperature),
-    )
-    tokens = Tokens.of([[row] * (row % 7 + 1) for row in range(300)])
-    labels = decode(exact_there, rule)
-    assert (decode(rough.probabilities(tokens), rule) != labels).any()
-    computed.clear()
-    result = replace(rough, precise=network(exact)).probabilities(tokens)
-    assert (decode(result, rule) == labels).all()
-    again = np.flatnonzero(undecided(rounded_there, rule, BF16_ERROR / temperature))
-    assert sorted(computed) == sorted([*range(300), *again])
-    assert result[again] == pytest.approx(exact_there[again], abs=1e-6)
-    assert np.delete(result, again, 0) == pytest.approx(
-        np.delete(rounded_there, again, 0), abs=1e-6
-    )
-
-
-@pytest.mark.parametrize("supported", [True, False])
-def test_bf16_gives_the_same_labels_and_a_warning_where_it_is_slow(
-    supported: bool, finished_project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices, "has_bf16", lambda _: supported)
+def test_bf16_with_its_precise_form_gives_the_same_labels(finished_project: Path) -> None:
+    export = run_in(finished_project, "ordinal", "export", "bf16", COLUMNS="120")
+    assert export.returncode == 0, export.stderr
+    for form in ("the model", "models/bf16", "models/bf16, --precise models/ordinal"):
+        assert f"│ {form} " in export.stdout
     full = run_in(finished_project, "ordinal", "predict", *TEXTS)
-    half = run_in(finished_project, "ordinal", "predict", *TEXTS, "--bf16")
+    fast = ("--model", "models/bf16", "--precise", "models/ordinal")
+    half = run_in(finished_project, "ordinal", "predict", *TEXTS, *fast)
     assert half.returncode == 0, half.stderr
-    assert half.stdout != full.stdout
     one, other = (pd.read_csv(io.StringIO(run.stdout)) for run in (full, half))
     assert one["label"].tolist() == other["label"].tolist()
-    assert half.stderr.startswith("predict: this cpu has no bf16") == (not supported)
-    file = run_in(finished_project, "ordinal", "predict", "good", "--model", "x.onnx", "--bf16")
-    assert file.returncode == 1
-    assert file.stderr.startswith("error: x.onnx can't be computed in bf16:")
+    wrong = run_in(finished_project, "ordinal", "predict", "good", "--precise", "models/gone.onnx")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: models/ordinal has no precise form: name a file of ")
+    taken = run_in(finished_project, "ordinal", "export", "bf16", "--out", "models/ordinal")
+    assert taken.stderr == "error: --out models/ordinal is taken: name a new folder\n"
 
 
 def with_labels(project: Path, labels: list[str]) -> None:

@@ -13,42 +13,25 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import settings
 from pydantic import ValidationError
 from schemathesis import Case
-from tokenizers import Encoding, Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Encoding, Tokenizer
 
 from ordinal import Predictor, load
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import new_classifier, save_classifier
-from ordinal.model.inference import Network
+from ordinal.prediction.limits import MAX_BYTES
 from ordinal.prediction.onnx import export_onnx
-from ordinal.prediction.server import MAX_BYTES, MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app
+from ordinal.prediction.server import MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import environment, run_in
+from tests.prediction.counting import LABELS, token_counter
 
-LABELS = ["<i>poor</i>", "so-so", "good & cheap"]
 NO_OBJECT = "body: Input should be a valid dictionary or object to extract fields from"
-
-
-def token_counter() -> Predictor:
-    """A network whose label rises with the number of tokens."""
-
-    def distributions(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        excess = mask.sum(axis=1, keepdims=True) - 4.0
-        scores = np.exp(excess * np.array([-0.5, 0.0, 0.5]))
-        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
-
-    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2}, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
-    tokenizer.enable_truncation(16)
-    calibration = Calibration(1.0, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    return Predictor(Network(3, 0, distributions), tokenizer, LABELS, "median", calibration, 0.8)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.params import Train
 from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed, evaluation_batches, training_batches
+from ordinal.training import callbacks, fine_tuning
 from ordinal.training.checkpoints import find_checkpoint, step_of
 from ordinal.training.distributed import (
     choose_environment,
@@ -24,6 +25,7 @@ from ordinal.training.distributed import (
 )
 from tests.conftest import ROOT, console_commands, run_as_shown, run_in, stages_run
 from tests.families import FAMILIES
+from tests.training import distributed_run
 
 LENGTHS = np.random.default_rng(0).integers(3, 60, size=301)
 
@@ -155,7 +157,7 @@ def alone(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = AutoConfig.from_pretrained(tiny_encoder)
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
     BertModel.from_pretrained(tiny_encoder, config=config).save_pretrained(folder / "encoder")
-    return finished(folder)
+    return finished_here(folder)
 
 
 @pytest.fixture
@@ -176,6 +178,15 @@ def finished(folder: Path, **changes: object) -> Path:
     assert run.stdout.count("train: epoch 2 of 2") == 1
     assert run.stderr.count("LOAD REPORT") == 1
     assert "arning" not in run.stderr
+    return folder
+
+
+def finished_here(folder: Path, **changes: object) -> Path:
+    """The folder, after a run of one process, which is this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((callbacks, "CHECKPOINT_TIME"), (fine_tuning, "CURVE_POINTS")):
+            patch.setattr(module, name, getattr(module, name))  # what the run sets is undone
+        distributed_run.run(folder, **CHANGES | changes)
     return folder
 
 
@@ -264,7 +275,7 @@ def test_fsdp_shards_a_layer_that_works_several_times_and_two_stacks_of_layers(
     model = AutoModel.from_config(made.kind(**sizes | {"pad_token_id": 0, "eos_token_id": 3}))
     for folder in (tmp_path / "one", tmp_path / "two"):
         model.save_pretrained(folder / "encoder")
-    finished(tmp_path / "one", attention_dropout=None)
+    finished_here(tmp_path / "one", attention_dropout=None)
     # T5 gets a warning of torch: its layers return a view.
     run = start(tmp_path / "two", attention_dropout=None, devices=2, strategy="fsdp")
     assert run.returncode == 0, run.stdout + run.stderr
