@@ -57,9 +57,8 @@ def on_ray(
     forms = [_read(form) for form in worker.forms]
     size = sum(content.nbytes for form in forms for content in form.values())
     with _cluster(address, size) as ray:
-        resources = ray.cluster_resources()
-        gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
-        number = actors or gpus or int(resources.get("CPU", 1))
+        gpus, cpus = _processors(ray, worker.model)
+        number = actors or gpus or cpus
         blocks = divide(files, number)
         numbers = [{"block": number} for number in range(len(blocks))]
         # Not ray.data.range, whose tasks would wait for a CPU that no actor holds.
@@ -76,6 +75,13 @@ def on_ray(
             if isinstance(outcome, Exception):
                 raise outcome
             yield outcome
+
+
+def _processors(ray: Any, model: Path) -> tuple[int, int]:
+    """Return the numbers of GPUs and CPUs of a cluster that can compute a model."""
+    resources = ray.cluster_resources()
+    gpus = 0 if model.suffix == ".onnx" else int(resources.get("GPU", 0))
+    return gpus, int(resources.get("CPU", 1))
 
 
 class _Actor:
