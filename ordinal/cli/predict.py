@@ -99,12 +99,10 @@ def predict(
     """
     from ordinal import load
     from ordinal.common.formats import Format
-    from ordinal.prediction.blocks import names_folder, stand_for_files
     from ordinal.prediction.parts import Options
 
     texts = texts or []
-    are_files = bool(texts) and (bool(text) or stand_for_files(texts))
-    folder = out if out and are_files and names_folder(out, texts) else None
+    folder = _folder(out, texts, text)
     with (
         report_user_errors(CONTINUE if folder else RUN_AGAIN),
         model_path(model) as path,
@@ -118,7 +116,15 @@ def predict(
         elif workers or ray:
             raise UserError("--workers and --ray need files, --text, and a folder for --out")
         else:
-            _predict_texts(texts, load_once, options, Path(out) if out else None, keep_going)
+            _predict_texts(texts, load_once, options, out, keep_going)
+
+
+def _folder(out: str | None, texts: Sequence[str], columns: Sequence[str]) -> str | None:
+    """Return `--out` if it is a folder for the predictions of tables."""
+    from ordinal.prediction.blocks import names_folder, stand_for_files
+
+    are_tables = texts and (columns or stand_for_files(texts))
+    return out if out and are_tables and names_folder(out, texts) else None
 
 
 def _columns_of_model(
@@ -137,15 +143,16 @@ def _predict_texts(
     texts: Sequence[str],
     load_once: Callable[[], "Predictor"],
     options: "Options",
-    out: Path | None,
+    out: str | None,
     keep_going: bool,
 ) -> None:
     """Write the predictions of texts, of lines or of one table to a file or to stdout."""
     from ordinal.prediction.inputs import choose_texts
     from ordinal.prediction.streaming import predict_rows, table_writer
 
-    with table_writer(out) as write:
-        source = choose_texts(texts, options.text, out, sys.stdin, options.format, options.keep)
+    path = Path(out) if out else None
+    with table_writer(path) as write:
+        source = choose_texts(texts, options.text, path, sys.stdin, options.format, options.keep)
         predictor = load_once()
         if texts and not options.text and not out and sys.stdout.isatty():
             _print_predictions(predictor, texts)

@@ -59,15 +59,7 @@ def choose_texts(
             is no stdin, or `out` is the file that is read.
     """
     if columns:
-        if not arguments:
-            raise UserError("--text names the column of one file: add the name of that file")
-        path = Path(arguments[0])
-        if path.is_dir():
-            raise UserError(f"{path} is a folder: name a file in it, or {INTO_FOLDER}")
-        if len(arguments) > 1 or is_url(arguments[0]):
-            raise UserError(f"{arguments[0]} is not the only local file: {INTO_FOLDER}")
-        if out and out.resolve() == path.resolve():
-            raise UserError(f"--out {out} is the file with the texts: choose another name")
+        path = _only_table(arguments, out)
         return TextSource(str(path), rows_of_file(path, columns, keep, fixed))
     if arguments:
         _refuse_paths(arguments)
@@ -78,6 +70,24 @@ def choose_texts(
     if stdin is None:
         raise UserError("stdin is closed: give texts as arguments, or a file with --text")
     return TextSource("stdin", map(Chunk, texts_of_lines(stdin.buffer)))
+
+
+def _only_table(arguments: Sequence[str], out: Path | None) -> Path:
+    """Return the path of the one file among the arguments, which is not `out`.
+
+    Raises:
+        UserError: they are not one local file.
+    """
+    if not arguments:
+        raise UserError("--text names the column of one file: add the name of that file")
+    path = Path(arguments[0])
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file in it, or {INTO_FOLDER}")
+    if len(arguments) > 1 or is_url(arguments[0]):
+        raise UserError(f"{arguments[0]} is not the only local file: {INTO_FOLDER}")
+    if out and out.resolve() == path.resolve():
+        raise UserError(f"--out {out} is the file with the texts: choose another name")
+    return path
 
 
 def _refuse_paths(arguments: Sequence[str]) -> None:

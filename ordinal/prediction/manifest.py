@@ -1,7 +1,7 @@
 """The record of what a folder of predictions was made from, so that no results are mixed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -99,19 +99,9 @@ def update_manifest(
     Raises:
         UserError: the results of this run do not belong to those of earlier runs.
     """
-    for key, value in now.items():
-        if manifest and manifest.get(key) != value:
-            raise UserError(
-                f"--out {out} has predictions with another {NAMES[key]}: choose another folder, "
-                "or delete this one"
-            )
     ids = {file.name: file.id for file in files}
     before = manifest.get(FILES, {})
-    if gone := sorted(before.keys() - ids.keys()):
-        raise UserError(
-            f"--out {out} has predictions of {gone[0]}, which is not among the files now: name it, "
-            "too, or choose another folder"
-        )
+    _refuse_mixing(out, manifest, now, before.keys() - ids.keys())
     changed = [name for name, id_ in before.items() if ids[name] != id_]
     stale = {before[name] for name in changed}
     for name in files_below(out):
@@ -121,6 +111,23 @@ def update_manifest(
         text = json.dumps({**now, FILES: before | ids}, indent=1, ensure_ascii=False)
         draft.write_text(f"{text}\n", encoding="utf-8")
     return changed
+
+
+def _refuse_mixing(
+    out: str, manifest: Mapping[str, Any], now: Mapping[str, Any], gone: Collection[str]
+) -> None:
+    """Pass if the settings are those of the manifest, and none of its files is `gone`."""
+    for key, value in now.items():
+        if manifest and manifest.get(key) != value:
+            raise UserError(
+                f"--out {out} has predictions with another {NAMES[key]}: choose another folder, "
+                "or delete this one"
+            )
+    if gone:
+        raise UserError(
+            f"--out {out} has predictions of {min(gone)}, which is not among the files now: name "
+            "it, too, or choose another folder"
+        )
 
 
 def _file_of(part: str) -> str | None:

@@ -1,14 +1,14 @@
 """Predict blocks on a Ray cluster, with Ray Data."""
 
-import json
 import logging
 import os
+import pickle
 import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,8 @@ def on_ray(
     forms = [_read(form) for form in worker.forms]
     size = sum(content.nbytes for form in forms for content in form.values())
     with _cluster(address, size) as ray:
-        resources = ray.cluster_resources()
-        gpus = 0 if worker.model.suffix == ".onnx" else int(resources.get("GPU", 0))
-        number = actors or gpus or int(resources.get("CPU", 1))
+        gpus, cpus = _processors(ray, worker.model)
+        number = actors or gpus or cpus
         blocks = divide(files, number)
         numbers = [{"block": number} for number in range(len(blocks))]
         # Not ray.data.range, whose tasks would wait for a CPU that no actor holds.
@@ -71,11 +70,18 @@ def on_ray(
             num_gpus=1 if gpus else None,
             fn_constructor_args=(worker, blocks, ray.put(forms)),
         )
-        try:
-            for row in outcomes.iter_rows():
-                yield Outcome(**json.loads(row["outcome"]))
-        except ray.exceptions.RayError as error:
-            raise _cause(error) from None
+        for row in outcomes.iter_rows():
+            outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome
+
+
+def _processors(ray: Any, model: Path) -> tuple[int, int]:
+    """Return the numbers of GPUs and CPUs of a cluster that can compute a model."""
+    resources = ray.cluster_resources()
+    gpus = 0 if model.suffix == ".onnx" else int(resources.get("GPU", 0))
+    return gpus, int(resources.get("CPU", 1))
 
 
 class _Actor:
@@ -94,9 +100,15 @@ class _Actor:
             self.worker = replace(worker, model=paths[0], precise=paths[1] if paths[1:] else None)
             self.worker.predictor  # noqa: B018 (loads it)
 
-    def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[str]]:
-        outcomes = [self.worker(self.blocks[number]) for number in batch["block"]]
-        return {"outcome": [json.dumps(asdict(outcome)) for outcome in outcomes]}
+    def __call__(self, batch: Mapping[str, npt.NDArray[np.int64]]) -> dict[str, list[bytes]]:
+        return {"outcome": [pickle.dumps(self._predict(number)) for number in batch["block"]]}
+
+    def _predict(self, number: int) -> Outcome | Exception:
+        """Return an outcome, or an error for the user, whose message Ray would replace."""
+        try:
+            return self.worker(self.blocks[number])
+        except (UserError, OSError) as error:
+            return error
 
 
 def _read(model: Path) -> dict[str, Bytes]:
@@ -178,13 +190,3 @@ def _silence(ray: Any) -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _cause(error: Exception) -> Exception:
-    """Return the `UserError` that an error of Ray arose from, or the error itself."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return UserError(str(getattr(cause, "cause", cause)))
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return error

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import os
 import shutil
 import tempfile
 import warnings
@@ -188,8 +189,11 @@ def load_onnx(path: Path, coverage: float = 0.9) -> Predictor:
 
     if not path.is_file():
         raise UserError(f"{path} is missing: `ordinal export onnx` writes it")
+    options = onnxruntime.SessionOptions()
+    threads = os.environ.get("OMP_NUM_THREADS", "")  # which torch obeys, too
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0  # 0: all cores
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
     except Exception:  # noqa: BLE001 (onnxruntime's errors have no common base class)
         raise UserError(f"{path} is not an ONNX file, or is damaged: export it again") from None
     stored = session.get_modelmeta().custom_metadata_map.get(FACTS)
