@@ -1,4 +1,4 @@
-"""The server under load: answers per second, latency, refusals and memory by number of clients.
+"""The server under load: throughput, latency, refusals, CPU time and memory by number of clients.
 
 Each client sends test rows one by one over its own connection. After the status 503 it waits as
 long as Retry-After says. Servers of several forms of a run's model take turns, so that both sides
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks.prediction import MODEL, test_rows
 from ordinal.common.paths import TOKENIZED
@@ -38,7 +39,7 @@ SECONDS = 30.0
 WARM_UP = 1.0
 COMMAND = "from ordinal.cli import app; app()"
 LINE = "| {:>7} | {:22} | {:>9} | {:>6} | {:>7} | {:>7} | {:>7} | {:>5} | {:>6} | {:>7} |"
-HEADINGS = ("clients", "server", "answers/s", "ratio", "p50, ms", "p99, ms", "max, ms", "503")
+HEADINGS = ("clients", "server", "answers/s", "ratio", "p50, ms", "p99, ms", "CPU, ms", "503")
 HEADINGS += ("errors", "peak MB")
 
 
@@ -62,6 +63,12 @@ class Server:
 
     process: "subprocess.Popen[str]"
     port: int
+
+    @property
+    def cpu(self) -> float:
+        """CPU time since its start, in seconds."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
 
     @property
     def peak(self) -> float:
@@ -167,12 +174,16 @@ def code_of(revision: str, folder: Path) -> Path:
     return folder
 
 
-def row(clients: int, name: str, load: Load, base: float, peak: float) -> str:
-    """Return a row of the table; `base` is the rate of the first server."""
+def row(clients: int, name: str, load: Load, base: float, cpu: float, peak: float) -> str:
+    """Return a row of the table.
+
+    `base` is the rate of the first server, and `cpu` the CPU time for these requests.
+    """
     rate = len(load.latencies) / load.seconds
-    low, high, most = np.percentile(load.latencies or [np.nan], (50, 99, 100)) * 1000
+    low, high = np.percentile(load.latencies or [np.nan], (50, 99)) * 1000
+    each = 1000 * cpu / max(1, len(load.latencies))
     cells = (f"{rate:.1f}", f"{rate / base if base else 1:.2f}", f"{low:.0f}", f"{high:.0f}")
-    rest = (f"{most:.0f}", load.refused, load.errors, f"{peak:.0f}")
+    rest = (f"{each:.1f}", load.refused, load.errors, f"{peak:.0f}")
     return LINE.format(clients, name, *cells, *rest)
 
 
@@ -186,9 +197,10 @@ def compare(servers: dict[str, Server], texts: list[str], clients: Sequence[int]
     for count in clients:
         base = 0.0
         for name, server in servers.items():
+            before = server.cpu
             load = asyncio.run(send(server.port, requests, count, s))
             base = base or len(load.latencies) / load.seconds
-            print(row(count, name, load, base, server.peak), flush=True)
+            print(row(count, name, load, base, server.cpu - before, server.peak), flush=True)
 
 
 async def stop(server: Server, requests: Iterator[bytes], clients: int) -> tuple[int, int]:

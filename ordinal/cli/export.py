@@ -69,12 +69,13 @@ def bf16(
     For the model of this project's last run, also compares both on the test rows.
     """
     from ordinal.prediction.bf16 import export_bf16
+    from ordinal.prediction.deferral import DEFERRAL_FILE
     from ordinal.prediction.forms import Form
     from ordinal.tokenization.tokens import Tokens
 
     with report_user_errors(RUN_AGAIN), model_path(model) as path:
-        if out.is_file() or out.resolve() == path.resolve():
-            raise UserError(f"--out {out} is taken: name a new folder")
+        if out.exists() and not (out / DEFERRAL_FILE).is_file():
+            raise UserError(f"--out {out} is something else: name a new folder")
         _check_validation_rows(path, "the export to bf16", "export another model")
         export_bf16(path, out, Tokens.load(VALIDATION_TOKENS))
         forms = {"the model": Form(path), str(out): Form(out)}

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -22,8 +23,6 @@ from ordinal.prediction.server import create_app
 from ordinal.tokenization.tokens import Tokens
 from tests.conftest import ROOT, environment
 from tests.prediction.counting import Waiting, token_counter
-
-Post = Callable[..., Awaitable[httpx.Response]]
 
 
 def values(page: str) -> dict[tuple[str, ...], float]:
@@ -149,13 +148,9 @@ def test_the_metrics_count_requests_and_texts() -> None:
     def precise(tokens: Tokens) -> Probabilities:
         return np.full((len(tokens), 3), 1 / 3, np.float32)
 
-    # A text of two words is left to the precise form: its median is in the middle.
-    predictor = token_counter()
-    threshold = 0.5
-    margins = Deferral(threshold, predictor.calibration.scores, "")
-    from dataclasses import replace
-
-    app = create_app(replace(predictor, deferral=margins, precise=precise))
+    predictor = token_counter()  # its label is the least certain for a text of two words
+    deferral = Deferral(0.3, predictor.calibration.scores, "")
+    app = create_app(replace(predictor, deferral=deferral, precise=precise))
     with TestClient(app, "http://127.0.0.1:8000") as client:
         for texts in (["a b"], ["a b c d e f g", "a b"], [" "]):
             client.post("/predict", json={"texts": texts})
@@ -169,6 +164,7 @@ def test_the_metrics_count_requests_and_texts() -> None:
     assert found["ordinal_requests_total", "other", "404"] == 2
     assert found["ordinal_request_seconds_count", "/predict"] == 3
     assert found["ordinal_texts_total",] == 3
+    assert found["ordinal_texts_deferred_total",] == 2
     assert found["process_resident_memory_bytes",] > 0
 
 

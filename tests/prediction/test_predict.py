@@ -459,7 +459,7 @@ def test_bf16_with_its_precise_form_gives_the_same_labels(finished_project: Path
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: models/ordinal has no precise form: name a file of ")
     taken = run_in(finished_project, "ordinal", "export", "bf16", "--out", "models/ordinal")
-    assert taken.stderr == "error: --out models/ordinal is taken: name a new folder\n"
+    assert taken.stderr == "error: --out models/ordinal is something else: name a new folder\n"
 
 
 def with_labels(project: Path, labels: list[str]) -> None:
