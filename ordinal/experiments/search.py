@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SEED_OF_TRIALS = 0
 """The seed of all trials. Those of a study are 1, 2, …, so that its runs are independent."""
 HIGHER_IS_BETTER: tuple[Metric, ...] = ("accuracy", "off_by_one")
+MOST_LOSSES = 3  # rounds of which no run has a result
 MOST_PROPOSALS = 200  # of which at least one should be new, unless all values were tried
 
 
@@ -67,12 +68,15 @@ def run_search(search: Search, trials: int, jobs: int) -> list[Trial]:
         left = queue.left_runs(repo)
         names = {name for name in left if name.startswith(f"{search.name}-")}
         ended = _read_ended(repo, search, {})
+        stalled = 0
         while names or (names := _enqueue(repo, search, committed, ended, wanted, jobs)):
             for _ in queue.as_finished(repo, names, jobs):
                 ended = _read_ended(repo, search, ended, wanted)
                 if names <= ended.keys():  # finished or failed
                     break
-            _refuse_failure(repo, names, ended)
+            # A worker of DVC that ends just as it takes a run loses the run. It is proposed again.
+            stalled = 0 if names & ended.keys() else stalled + 1
+            _refuse_failure(names, ended, stalled)
             names = set()
     return ranked([*ended.values()], search.metric)
 
@@ -92,15 +96,14 @@ def _enqueue(
     return {trial_name(search, values) for values in batch}
 
 
-def _refuse_failure(repo: "Repo", names: set[str], ended: Mapping[str, Trial]) -> None:
-    """Refuse to go on if runs have neither a result nor an error, or if no trial succeeded."""
-    if lost := sorted(names - {*queue.finished_runs(repo), *queue.failed_runs(repo)}):
+def _refuse_failure(names: set[str], ended: Mapping[str, Trial], stalled: int) -> None:
+    """Refuse to go on if runs were lost again and again, or if no trial succeeded."""
+    name = min(names)
+    if stalled == MOST_LOSSES:
         raise UserError(
-            f"{lost[0]} ended without a result: see `dvc queue logs {lost[0]}`, and run the "
-            "command again"
+            f"{name} ended {stalled} times without a result: see `dvc queue logs {name}`"
         )
     if ended and all(trial.score is None for trial in ended.values()):
-        name = min(names)
         raise UserError(
             f"no trial succeeded: see `dvc queue logs {name}` for the reason, and run the command "
             "again after `dvc queue remove --failed`"

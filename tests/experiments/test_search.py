@@ -17,9 +17,10 @@ import yaml
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
+from ordinal.common.paths import PARAMS
 from ordinal.experiments import queue, revisions
 from ordinal.experiments.overrides import values_in
-from ordinal.experiments.search import Search, Trial, propose, ranked, trial_name
+from ordinal.experiments.search import Search, Trial, propose, ranked, run_search, trial_name
 from ordinal.experiments.space import Choice, Interval, parse_space, size
 from tests.conftest import ROOT, environment, git, run_in
 from tests.sources.conftest import the_error
@@ -178,6 +179,39 @@ def test_fewer_are_proposed_if_all_values_were_tried() -> None:
     assert {(trial.values["train.lr"], trial.values["train.loss"]) for trial in trials} == {
         (lr, loss) for lr in (0.1, 0.2) for loss in ("emd", "sord")
     }
+
+
+@pytest.mark.parametrize("losses", [2, 3])
+def test_a_run_that_dvc_loses_is_queued_again(losses: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of DVC that ends just as it takes a run loses it."""
+    queued: list[str] = []
+
+    def finished(_: object) -> dict[str, str]:
+        return {name: name for name in queued[losses:]}
+
+    @contextlib.contextmanager
+    def no_queue(_: int) -> Iterator[None]:
+        yield
+
+    values = {"train.lr": 0.0004}
+    monkeypatch.setattr(queue, "open_queue", no_queue)
+    monkeypatch.setattr(queue, "left_runs", lambda _: set())
+    monkeypatch.setattr(queue, "enqueue", lambda _, name, __: queued.append(name))
+    monkeypatch.setattr(queue, "as_finished", lambda *_: iter([set()]))
+    monkeypatch.setattr(queue, "finished_runs", finished)
+    monkeypatch.setattr(queue, "failed_runs", lambda _: {})
+    monkeypatch.setattr(revisions, "parameters", lambda _: PARAMS.read_text(encoding="utf-8"))
+    monkeypatch.setattr("ordinal.experiments.search.score_of", lambda *_: 0.5)
+    if losses == 3:
+        with pytest.raises(
+            UserError, match=r"quick-\w{8} ended 3 times without a result: see `dvc"
+        ):
+            run_search(search(LR), 1, 1)
+    else:
+        [trial] = run_search(search(LR), 1, 1)
+        assert (trial.values, trial.score) == (values, 0.5)
+    assert len(queued) == 3
+    assert len(set(queued)) == 1
 
 
 def test_the_best_trial_is_first_and_failed_ones_are_last() -> None:
