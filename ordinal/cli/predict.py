@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordinal.cli.explanations import check_options, print_explanations
 from ordinal.cli.options import RUN_AGAIN, TRAINED, Coverage, Model, model_path, print_table
 from ordinal.common.errors import report_user_errors
 
@@ -45,6 +46,13 @@ KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Leave the prediction of rows without a text empty.")
 ]
 
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print the effect of each word on the expected label.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="With --explain, print a line of JSON per text.")
+]
+
 
 def predict(
     texts: Texts = None,
@@ -56,6 +64,8 @@ def predict(
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
     formats: Formats = [],  # noqa: B006
+    explain: Explain = False,
+    as_json: Json = False,
 ) -> None:
     """Predict the label of each text, with an interval and the probability of every label.
 
@@ -72,10 +82,14 @@ def predict(
     from ordinal.prediction.streaming import predict_rows, table_writer
 
     with report_user_errors(RUN_AGAIN), model_path(model) as path, table_writer(out) as write:
+        check_options(explain, as_json, out=out, bf16=bf16, keep_going=keep_going, keep=keep)
         texts = texts or []
         is_file = len(texts) == 1 and any(map(os.path.isfile, texts))
         columns = text or (text_columns(path) if is_file else [])
         source = choose_texts(texts, columns, out, sys.stdin, Format.parse(formats), keep)
+        if explain:
+            print_explanations(path, coverage, source, as_json)
+            return
         predictor = load(path, coverage=coverage, precision="bf16-mixed" if bf16 else "auto")
         if bf16:
             _warn_if_slow()
