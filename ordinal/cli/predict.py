@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordinal.cli.explanations import check_options, print_explanations
 from ordinal.cli.options import (
     RUN_AGAIN,
     TRAINED,
@@ -74,6 +75,12 @@ Ray = Annotated[
         "cluster of this machine, HOST:PORT another one.",
     ),
 ]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Print the effect of each word on the expected label.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="With --explain, print a line of JSON per text.")
+]
 
 
 def predict(
@@ -88,6 +95,8 @@ def predict(
     formats: Formats = [],  # noqa: B006
     workers: Workers = None,
     ray: Ray = None,
+    explain: Explain = False,
+    as_json: Json = False,
 ) -> None:
     """Predict the label of each text, with an interval and the probability of every label.
 
@@ -108,10 +117,14 @@ def predict(
         model_path(model) as path,
         precise_path(precise) as exact,
     ):
+        others = {"out": out, "precise": precise, "keep": keep, "workers": workers, "ray": ray}
+        check_options(explain, as_json, keep_going=keep_going, **others)
         load_once = cache(partial(load, path, precise=exact, coverage=coverage))
         columns = text or _columns_of_model(texts, path, load_once)
         options = Options(columns, keep, Format.parse(formats), coverage)
-        if folder and columns:
+        if explain:
+            _explain(texts, path, options, as_json)
+        elif folder and columns:
             _predict_folder(texts, path, exact, options, folder, workers, ray)
         elif workers or ray:
             raise UserError("--workers and --ray need files, --text, and a folder for --out")
@@ -159,6 +172,14 @@ def _predict_texts(
             return
         for table in predict_rows(predictor, source, keep_going):
             write(table)
+
+
+def _explain(texts: Sequence[str], model: Path, options: "Options", as_json: bool) -> None:
+    """Print the predictions of texts, of lines or of one table, with the effect of each word."""
+    from ordinal.prediction.inputs import choose_texts
+
+    source = choose_texts(texts, options.text, None, sys.stdin, options.format, [])
+    print_explanations(model, options.coverage, source, as_json)
 
 
 def _predict_folder(

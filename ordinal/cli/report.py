@@ -1,27 +1,40 @@
 """`ordinal report`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ordinal.cli.options import RUN_AGAIN
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_file
+from ordinal.common.paths import MODEL
+
+if TYPE_CHECKING:
+    from ordinal.prediction.explanation import Explainer
 
 
 def report(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Colour the words of the largest errors.")
+    ] = False,
 ) -> None:
     """Write a report of the finished run as one self-contained web page."""
     from ordinal.reporting.report import report as page
     from ordinal.reporting.run import read_run
 
     with report_user_errors(RUN_AGAIN):
-        text = page(read_run(Path()))
+        text = page(read_run(Path()), _explainer() if explain else None)
         try:
             with atomic_file(out) as path:
                 path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{out} can't be written: {error.strerror}") from None
         print(f"report: {out}")
+
+
+def _explainer() -> "Explainer":
+    from ordinal.prediction.explanation import load_explainer
+
+    return load_explainer(MODEL)

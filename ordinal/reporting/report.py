@@ -1,7 +1,8 @@
 """The report of a run: one self-contained web page, the same bytes for the same run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,18 @@ from ordinal.evaluation.results import (
 from ordinal.reporting.charts import curves, reliability_diagram
 from ordinal.reporting.run import Run, Stage
 
+if TYPE_CHECKING:
+    from ordinal.prediction.explanation import Explainer, Word
+
 MAX_ERRORS = 10  # reviews with the largest errors
 MAX_CHARACTERS = 500  # of each of these reviews
 
 
-def report(run: Run) -> str:
-    """Return the HTML of the page. Text that comes from the data is escaped."""
+def report(run: Run, explainer: "Explainer | None" = None) -> str:
+    """Return the HTML of the page. Text that comes from the data is escaped.
+
+    With an `explainer`, the words of the largest errors have colours.
+    """
     names, plots = run.facts["labels"], run.plots
     labels, predicted = (run.predictions[name].to_numpy() for name in ("label", "predicted"))
     confusion = confusion_matrix(labels, predicted, len(names))
@@ -50,7 +57,8 @@ def report(run: Run) -> str:
         confusion=confusion.tolist(),
         mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
         widths=coverage_by_width(run.predictions),
-        largest_errors=largest_errors(run.predictions),
+        largest_errors=_with_pieces(largest_errors(run.predictions), explainer),
+        explained=explainer is not None,
         max_characters=MAX_CHARACTERS,
         layers=list(layers(run.stages)),
         charts=_charts(plots),
@@ -80,6 +88,34 @@ def largest_errors(predictions: pd.DataFrame) -> pd.DataFrame:
     order = ["error", "p_true", "row"]
     table = table[table["error"] > 0].sort_values(order, ascending=[False, True, True])
     return table.head(MAX_ERRORS)
+
+
+def _with_pieces(errors: pd.DataFrame, explainer: "Explainer | None") -> pd.DataFrame:
+    """Add the column `pieces`: the beginning of each text, as `coloured_pieces`."""
+    texts = errors["text"].tolist()
+    pieces = [
+        coloured_pieces(text, explainer.explain(text).strengths() if explainer else [])
+        for text in texts
+    ]
+    return errors.assign(pieces=pd.Series(pieces, index=errors.index, dtype=object))
+
+
+def coloured_pieces(text: str, words: "Sequence[tuple[Word, float]]") -> list[tuple[str, float]]:
+    """Return the pieces that the first `MAX_CHARACTERS` consist of, each with its strength.
+
+    The strength is that of a word, from -1 to 1, or 0 between words.
+    """
+    pieces, end = [], 0
+    for word, strength in words:
+        pieces += [(text[end : word.start], 0.0), (text[word.start : word.end], strength)]
+        end = word.end
+    pieces.append((text[end:], 0.0))
+    lengths = np.cumsum([0, *(len(piece) for piece, _ in pieces)])
+    return [
+        (piece[: MAX_CHARACTERS - start], strength)
+        for (piece, strength), start in zip(pieces, lengths[:-1].tolist(), strict=True)
+        if piece and start < MAX_CHARACTERS
+    ]
 
 
 def layers(stages: Mapping[str, Stage]) -> Iterator[list[str]]:

@@ -4,16 +4,24 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.color import Color
 from rich.markup import escape
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from ordinal.common.columns import as_list
 from ordinal.evaluation.results import baseline_names, format_number, results_rows, warnings_of
 
 if TYPE_CHECKING:
     from ordinal.own_data.inspection import Facts
+    from ordinal.prediction.explanation import Explanation
     from ordinal.prediction.forms import FormFigures
     from ordinal.prediction.predictor import Prediction
+
+TOP_WORDS = 5  # that are listed with their effects
+FAINTEST = 0.05  # share of the largest effect; words below are not coloured
+BLUE, ORANGE = (86, 160, 230), (240, 140, 60)
 
 
 def results_table(details: dict[str, Any]) -> Table:
@@ -63,6 +71,33 @@ def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]")
         percents = [f"{share:.0%}" for share in prediction.probabilities.values()]
         table.add_row(*map(escape, (" ".join(text.split()), prediction.label, interval)), *percents)
     return table
+
+
+def explanation_text(text: str, prediction: "Prediction", explanation: "Explanation") -> Text:
+    """Return the prediction, the words with the largest effects, and the text with all in colour.
+
+    Words that moved the prediction up are blue, those that moved it down orange.
+    """
+    low, high = prediction.low, prediction.high
+    interval = low if low == high else f"{low} to {high}"
+    listed = ", ".join(f"{word.word} {word.effect:+.2f}" for word in explanation.largest(TOP_WORDS))
+    shown = Text(
+        f"label {prediction.label}, interval {interval}, expected label {explanation.expected:.2f} "
+        f"({explanation.baseline:.2f} without the words)\n{listed}\n"
+    )
+    start = len(shown)
+    shown.append(f"{text}\n")
+    for word, strength in explanation.strengths():
+        if abs(strength) >= FAINTEST:
+            place = start + word.start, start + word.end
+            shown.stylize(Style(color="black", bgcolor=_shade(strength)), *place)
+    return shown
+
+
+def _shade(strength: float) -> Color:
+    """Return the background of a word: white for 0, blue for 1, orange for -1."""
+    full = BLUE if strength > 0 else ORANGE
+    return Color.from_rgb(*(255 - abs(strength) * (255 - part) for part in full))
 
 
 def forms_table(forms: "Sequence[FormFigures]") -> Table:

@@ -17,10 +17,12 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from ordinal.common.errors import UserError
+from ordinal.prediction.explanation import Explanation, Word
 from ordinal.reporting.charts import curves, reliability_diagram
 from ordinal.reporting.report import (
     MAX_CHARACTERS,
     MAX_ERRORS,
+    coloured_pieces,
     coverage_by_width,
     largest_errors,
     layers,
@@ -394,6 +396,46 @@ def test_a_long_review_is_cut_and_a_perfect_run_shows_none(run: Run) -> None:
     page = Page(report(replace(run, predictions=right)))
     assert page.quotes == []
     assert "All test rows are predicted correctly" in page.sections["largest-errors"]
+
+
+class Halves:
+    """Explains a text as two words, its halves: up, and down with half the effect."""
+
+    def explain(self, text: str) -> Explanation:
+        middle = len(text) // 2
+        halves = [Word(text[:middle], 0, middle, 0.8), Word(text[middle:], middle, len(text), -0.4)]
+        return Explanation(3.0, 2.6, halves)
+
+
+def test_the_words_of_the_largest_errors_have_colours_and_are_escaped(run: Run) -> None:
+    plain, coloured = (Page(report(marked(run), explainer)) for explainer in (None, Halves()))
+    assert coloured.quotes == plain.quotes
+    assert set(plain.quotes) <= set(MARKUP)
+    marks = [attributes for tag, attributes in coloured.tags if tag == "mark"][2:]  # after the key
+    assert len(marks) == 2 * len(plain.quotes)
+    assert marks[0] == {"class": "up", "style": "--part: 1.0000"}
+    assert marks[1] == {"class": "down", "style": "--part: 0.5000"}
+    assert "mark" not in {tag for tag, _ in plain.tags}
+    assert "orange words down" in coloured.sections["largest-errors"]
+
+
+def test_coloured_pieces_make_up_the_beginning_of_the_text() -> None:
+    text = "y" * MAX_CHARACTERS + " bad"
+    words = [
+        (Word("yy", 1, 3, 0.4), 1.0),
+        (Word("", MAX_CHARACTERS - 2, MAX_CHARACTERS + 2, 0), 0.5),
+    ]
+    pieces = coloured_pieces(text, words)
+    assert "".join(piece for piece, _ in pieces) == text[:MAX_CHARACTERS]
+    assert [strength for _, strength in pieces] == [0, 1, 0, 0.5]
+    assert coloured_pieces("some", []) == [("some", 0)]
+
+
+def test_the_command_explains_with_the_model_of_the_run(finished_project: Path) -> None:
+    run = run_in(finished_project, "ordinal", "report", "--explain")
+    assert run.returncode == 0, run.stderr
+    page = (finished_project / "report.html").read_text(encoding="utf-8")
+    assert page.count('<mark class="') > 2 + MAX_ERRORS
 
 
 def test_coverage_by_width_adds_up_to_the_coverage(run: Run) -> None:
