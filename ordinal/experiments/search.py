@@ -22,6 +22,7 @@ from ordinal.experiments.variants import row_values
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from optuna.distributions import BaseDistribution
+    from optuna.study import Study
 
 SEED_OF_TRIALS = 0
 """The seed of all trials. Those of a study are 1, 2, …, so that its runs are independent."""
@@ -136,11 +137,31 @@ def propose(
         ended: the trials so far.
         count: number of combinations; fewer are returned if nearly all were tried.
     """
+    if count <= 0:
+        return []
+    domains = {name: _distribution(domain) for name, domain in search.space.items()}
+    study = _study_of(search, domains, ended)
+    tried = {trial.name for trial in ended}
+    values = {name: committed[name] for name in search.space}
+    batch: list[dict[str, Any]] = []
+    for _ in range(MOST_PROPOSALS):
+        if contains(search.space, values) and trial_name(search, values) not in tried:
+            tried.add(trial_name(search, values))
+            batch.append(values)
+        if len(batch) == count:
+            break
+        values = _decoded(search.space, study.ask(domains).params)
+    return batch
+
+
+def _study_of(
+    search: Search, domains: "dict[str, BaseDistribution]", ended: Sequence[Trial]
+) -> "Study":
+    """Return Optuna's study of the trials that ended, in an order that is always the same."""
     import optuna
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    domains = {name: _distribution(domain) for name, domain in search.space.items()}
     study = optuna.create_study(
         direction="maximize" if search.metric in HIGHER_IS_BETTER else "minimize",
         sampler=optuna.samplers.TPESampler(seed=len(ended)),
@@ -151,17 +172,7 @@ def propose(
         study.add_trial(
             create_trial(state=state, params=params, distributions=domains, value=trial.score)
         )
-    tried = {trial.name for trial in ended}
-    values = {name: committed[name] for name in search.space}
-    batch: list[dict[str, Any]] = []
-    for _ in range(MOST_PROPOSALS if count > 0 else 0):
-        if contains(search.space, values) and trial_name(search, values) not in tried:
-            tried.add(trial_name(search, values))
-            batch.append(values)
-        if len(batch) == count:
-            break
-        values = _decoded(search.space, study.ask(domains).params)
-    return batch
+    return study
 
 
 def _distribution(domain: Interval | Choice) -> "BaseDistribution":

@@ -59,22 +59,21 @@ def add_adapters(model: PreTrainedModel, rank: int, seed: int) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     inside = {module for layer in layers(model) for module in layer.modules()}
-    trained = [
-        weight
-        for module in model.modules()
-        if module not in inside and not isinstance(module, nn.Embedding)
-        for weight in module.parameters(recurse=False)
-    ]
-    targets = [
-        name
-        for name, module in model.named_modules()
-        if module in inside and isinstance(module, nn.Linear | Conv1D)
-    ]
+    outside = [module for module in model.modules() if module not in inside]
+    matrices = [module for module in inside if isinstance(module, nn.Linear | Conv1D)]
+    targets = [name for name, module in model.named_modules() if module in matrices]
     torch.manual_seed(seed)
     inject_adapter_in_model(
         LoraConfig(r=rank, lora_alpha=ALPHA * rank, target_modules=targets), model
     )
-    for weight in trained:
+    for module in outside:
+        if not isinstance(module, nn.Embedding):
+            _train_weights_of(module)
+
+
+def _train_weights_of(module: nn.Module) -> None:
+    """Train the weights of a module again, which peft has frozen, but not those of its parts."""
+    for weight in module.parameters(recurse=False):
         weight.requires_grad_(True)
 
 
