@@ -53,6 +53,8 @@ class Load:
     """Answers with status 503."""
     errors: int = 0
     """Other answers, and connections that broke in the middle of a request."""
+    until: float = float("inf")
+    """Time after which no request is sent."""
     seconds: float = 0.0
     """From the first request to the last answer."""
 
@@ -115,10 +117,10 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     return int(head[0].split()[1]), headers
 
 
-async def client(port: int, requests: Iterator[bytes], until: float, load: Load) -> None:
-    """Send requests one after the other until a time, or until the server closes."""
+async def client(port: int, requests: Iterator[bytes], load: Load) -> None:
+    """Send requests one after the other until their time is over, or the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while (start := time.perf_counter()) < until:
+    while (start := time.perf_counter()) < load.until:
         writer.write(next(requests))
         try:
             status, headers = await answer(reader)
@@ -129,7 +131,7 @@ async def client(port: int, requests: Iterator[bytes], until: float, load: Load)
             load.latencies.append(time.perf_counter() - start)
         elif status == 503 and "retry-after" in headers:
             load.refused += 1
-            rest = until - time.perf_counter()
+            rest = load.until - time.perf_counter()
             await asyncio.sleep(max(0, min(float(headers["retry-after"]), rest)))
         else:
             load.errors += 1
@@ -140,8 +142,9 @@ async def client(port: int, requests: Iterator[bytes], until: float, load: Load)
 
 async def send(port: int, requests: Iterator[bytes], clients: int, seconds: float) -> Load:
     """Load a server with this many clients."""
-    load, start = Load(), time.perf_counter()
-    await asyncio.gather(*(client(port, requests, start + seconds, load) for _ in range(clients)))
+    start = time.perf_counter()
+    load = Load(until=start + seconds)
+    await asyncio.gather(*(client(port, requests, load) for _ in range(clients)))
     load.seconds = time.perf_counter() - start
     return load
 
@@ -204,11 +207,17 @@ def compare(servers: dict[str, Server], texts: list[str], clients: Sequence[int]
 
 
 async def stop(server: Server, requests: Iterator[bytes], clients: int) -> tuple[int, int]:
-    """Send SIGTERM in the middle of the requests; return the numbers of answers and of losses."""
-    task = asyncio.create_task(send(server.port, requests, clients, 3600))
+    """Send SIGTERM in the middle of the requests.
+
+    Return the number of answers, and that of the requests before the signal without an answer.
+    """
+    load = Load()
+    tasks = [client(server.port, requests, load) for _ in range(clients)]
+    sending = asyncio.gather(*tasks)
     await asyncio.sleep(2)
+    load.until = time.perf_counter()
     server.process.send_signal(signal.SIGTERM)
-    load = await task
+    await sending
     return len(load.latencies) + load.refused, load.errors
 
 

@@ -1,5 +1,6 @@
 """`ordinal serve`."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -52,6 +53,9 @@ def serve(
 
     /metrics has the format of Prometheus. A request that was received is answered before the end.
     """
+    # Before torch is imported: by default, its threads keep a core busy while they wait for work,
+    # which slows down the clients, other programs, and the thread that reads requests.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with (
         report_user_errors(RUN_AGAIN),
         model_path(model) as path,

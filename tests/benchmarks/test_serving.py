@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from benchmarks import serving
 from benchmarks.serving import Load, client, request, row
 
-FOREVER = float("inf")
-
 
 def answer(status: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, "Content-Length: 2", "", "{}"]).encode()
@@ -32,7 +30,7 @@ def load_of(answers: Sequence[bytes]) -> tuple[Load, list[bytes]]:
         load = Load()
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            await client(port, itertools.cycle([request("a bed")]), FOREVER, load)
+            await client(port, itertools.cycle([request("a bed")]), load)
         return load
 
     return asyncio.run(run()), got
@@ -55,7 +53,7 @@ def test_a_connection_that_breaks_in_the_middle_of_a_request_is_an_error() -> No
 
 
 def test_a_row_has_the_rate_its_ratio_and_the_percentiles() -> None:
-    load = Load([number / 1000 for number in range(1, 102)], 7, 1, 10.0)
+    load = Load([number / 1000 for number in range(1, 102)], 7, 1, seconds=10.0)
     shown = [cell.strip() for cell in row(8, "int8", load, 5, 0.505, 700).split("|")[1:-1]]
     assert shown == ["8", "int8", "10.1", "2.02", "51", "100", "5.0", "7", "1", "700"]
     assert row(8, "int8", Load(seconds=1.0), 0, 0, 700)  # a server without an answer

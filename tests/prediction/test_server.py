@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import re
 import signal
 import socket
@@ -24,6 +25,7 @@ from tokenizers import Encoding, Tokenizer
 from ordinal import Predictor, load
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import new_classifier, save_classifier
+from ordinal.prediction import server
 from ordinal.prediction.limits import MAX_BYTES
 from ordinal.prediction.onnx import export_onnx
 from ordinal.prediction.server import MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app
@@ -357,6 +359,18 @@ def test_the_command_serves_a_model_until_it_is_interrupted(
         server.kill()
         server.wait()
     assert (server.returncode, out, error) == (0, "", "")
+
+
+def test_threads_that_wait_leave_their_core_to_others(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies: list[str | None] = []
+    monkeypatch.setattr(
+        server, "serve", lambda *_: policies.append(os.environ.get("OMP_WAIT_POLICY"))
+    )
+    run = run_in(model, "ordinal", "serve", "--model", "model.onnx", "--port", "0")
+    assert run.returncode == 0, run.stderr
+    assert policies == ["PASSIVE"]
 
 
 def test_a_server_that_can_not_start_is_explained_in_one_sentence(model: Path) -> None:
