@@ -72,10 +72,10 @@ class LiveCurves(Callback):
         batch_idx: int,
     ) -> None:
         self.rows += trainer.world_size * len(batch.labels)
-        group = trainer.optimizers[0].param_groups[0]
+        schedule: Any = trainer.lr_scheduler_configs[0].scheduler
         is_new = self._publish(
             trainer,
-            learning_rate=self.recipe.lr * group["lr"] / group["initial_lr"],
+            learning_rate=self.recipe.lr * schedule.get_last_lr()[0] / schedule.base_lrs[0],
             rows_per_second=self.rows / (time.monotonic() - self.start),
         )
         if is_new:
