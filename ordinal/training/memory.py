@@ -1,7 +1,7 @@
 """Fine-tuning in less memory: activation checkpointing, and adapters of low rank (LoRA)."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -60,15 +60,21 @@ def add_adapters(model: PreTrainedModel, rank: int, seed: int) -> None:
 
     inside = {module for layer in layers(model) for module in layer.modules()}
     outside = [module for module in model.modules() if module not in inside]
-    matrices = [module for module in inside if isinstance(module, nn.Linear | Conv1D)]
-    targets = [name for name, module in model.named_modules() if module in matrices]
+    config = LoraConfig(r=rank, lora_alpha=ALPHA * rank, target_modules=_matrices(model, inside))
     torch.manual_seed(seed)
-    inject_adapter_in_model(
-        LoraConfig(r=rank, lora_alpha=ALPHA * rank, target_modules=targets), model
-    )
+    inject_adapter_in_model(config, model)
     for module in outside:
         if not isinstance(module, nn.Embedding):
             _train_weights_of(module)
+
+
+def _matrices(model: nn.Module, inside: Container[nn.Module]) -> list[str]:
+    """Return the names of the modules of the layers that multiply by a matrix."""
+    return [
+        name
+        for name, module in model.named_modules()
+        if module in inside and isinstance(module, nn.Linear | Conv1D)
+    ]
 
 
 def _train_weights_of(module: nn.Module) -> None:
