@@ -60,8 +60,10 @@ def fetch_encoder(name: str, revision: str | None, catalog: Catalog, folder: Pat
             be used.
     """
     if name in catalog.encoders:
+        _refuse_revision(name, revision)
         _from_sources(name, catalog.encoders[name], folder)
     elif Path(name).is_dir():
+        _refuse_revision(name, revision)
         _copy(Path(name), folder)
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         if revision is None or not re.fullmatch(r"[0-9a-f]{40}", revision):
@@ -77,6 +79,14 @@ def fetch_encoder(name: str, revision: str | None, catalog: Catalog, folder: Pat
         raise unknown_name("model.name", name, list(catalog.encoders))
     if problem := _merge(folder) or problem_of(folder):
         raise UserError(f"encoder {quoted(name)} can't be used: {problem}")
+
+
+def _refuse_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise UserError(
+            f"model.revision is only for encoders of the hub, but model.name is {quoted(name)}, an "
+            "entry of the catalog or a folder: set model.revision to null"
+        )
 
 
 def _merge(folder: Path) -> str | None:

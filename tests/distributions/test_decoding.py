@@ -1,7 +1,5 @@
 """Decoding: each rule minimises its own expected error, and ties follow the documentation."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ordinal.common.choices import Decoding
-from ordinal.distributions.decoding import decode, undecided
+from ordinal.distributions.decoding import decode
 
 weights = st.integers(2, 10).flatmap(
     lambda classes: arrays(np.int64, (4, classes), elements=st.integers(0, 1000)).filter(
@@ -65,34 +63,3 @@ def test_ties_follow_the_documentation(
 def test_float32_distributions_that_sum_to_a_little_less_than_one_are_decoded() -> None:
     probabilities = np.array([[0.0, 0.0, 0.9999999]], np.float32)
     assert decode(probabilities, "median").tolist() == [2]
-
-
-@given(weights, st.data(), st.sampled_from(get_args(Decoding)), st.floats(0, 0.2))
-def test_a_decided_label_is_the_same_in_every_close_distribution(
-    drawn: np.ndarray, data: st.DataObject, rule: Decoding, distance: float
-) -> None:
-    probabilities = drawn / drawn.sum(axis=1, keepdims=True)
-    a_class = st.integers(0, probabilities.shape[1] - 1)
-    source, target = data.draw(a_class), data.draw(a_class)
-    moved = np.minimum(probabilities[:, source], distance * 0.999)
-    close = probabilities.copy()
-    close[:, source] -= moved
-    close[:, target] += moved
-    same = decode(probabilities, rule) == decode(close, rule)
-    assert (same | undecided(probabilities, rule, distance)).all()
-
-
-@pytest.mark.parametrize(
-    ("rule", "probabilities", "distance"),
-    [
-        ("median", [0.2, 0.25, 0.55], 0.05),  # 0.45 is below the last class
-        ("mean", [0.4, 0.5, 0.1], 0.1),  # the expected class 0.7 is 2 · 0.1 above the tie
-        ("mode", [0.2, 0.35, 0.45], 0.05),
-    ],
-)
-def test_undecided_changes_at_the_distance_to_another_label(
-    rule: Decoding, probabilities: list[float], distance: float
-) -> None:
-    row = np.array([probabilities])
-    assert undecided(row, rule, distance + 1e-6).tolist() == [True]
-    assert undecided(row, rule, distance - 1e-6).tolist() == [False]

@@ -26,6 +26,11 @@ def catalog_with(name: str, encoder: Encoder) -> Catalog:
 NOTHING = Catalog(data={}, encoders={})
 
 
+def test_a_commit_of_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model\.revision is only for encoders of the hub"):
+        fetch_encoder(str(tmp_path), COMMIT, NOTHING, tmp_path)
+
+
 @pytest.mark.parametrize("revision", [None, "main", COMMIT[:7], COMMIT.upper()])
 def test_a_name_on_the_hub_needs_a_full_commit_hash(tmp_path: Path, revision: str | None) -> None:
     with pytest.raises(UserError, match=r"'someone/tiny' is on the hub: set model\.revision"):
