@@ -156,7 +156,7 @@ def test_a_run_that_dvc_refuses_is_named() -> None:
 
     repo: Any = SimpleNamespace(experiments=SimpleNamespace(run=refuse))
     with pytest.raises(UserError, match=r"^'corn-1' can't be queued: no such thing$"):
-        study_queue._enqueue(repo, "corn-1", ["train.los=corn"])
+        study_queue.enqueue(repo, "corn-1", ["train.los=corn"])
 
 
 @pytest.mark.parametrize(

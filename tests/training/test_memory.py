@@ -73,7 +73,7 @@ def test_merged_adapters_have_the_same_logits(family: str, tmp_path: Path) -> No
             if "lora_B" in name:
                 weight.normal_()
     adapted = logits_of(model)
-    assert float((adapted - plain).abs().max()) > 1e-3
+    assert float((adapted - plain).detach().abs().max()) > 1e-3
     merge_adapters(model)
     assert torch.allclose(logits_of(model), adapted, atol=1e-5)
     assert [name for name, _ in model.named_parameters()] == names
