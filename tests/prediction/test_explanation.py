@@ -223,7 +223,10 @@ def test_the_command_prints_text_or_json(finished_project: Path) -> None:
     [
         (("--json",), "--json is a format of explanations: add --explain"),
         (("--explain", "--out", "a.csv"), "--explain prints to stdout, without --out: leave that"),
-        (("--explain", "--bf16"), "--explain prints to stdout, without --bf16: leave that out"),
+        (
+            ("--explain", "--workers", "2"),
+            "--explain prints to stdout, without --workers: leave that out",
+        ),
         (("--explain", "--model", "m.onnx"), "m.onnx is an ONNX file, which can't be explained"),
     ],
 )
