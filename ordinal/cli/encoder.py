@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ordinal.cli.options import RUN_AGAIN
-from ordinal.common.errors import report_user_errors
+from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.paths import CATALOG, ENCODERS
 
 app = typer.Typer(no_args_is_help=True, help="Add pretrained encoders.")
@@ -44,6 +44,8 @@ def add(
         entry = entry or _entry_name(name)
         refuse_name(entry, CATALOG, "encoders")
         folder = ENCODERS / entry
+        if folder.exists():
+            raise UserError(f"{folder} exists already: name the entry with --name, or remove it")
         taken = take_in(name, revision, licence, folder)
         for change in taken.changes:
             print(f"- {change}")

@@ -124,7 +124,7 @@ def predict(
         options = Options(columns, keep, Format.parse(formats), coverage)
         if explain:
             _explain(texts, path, options, as_json)
-        elif folder and columns:
+        elif folder:
             _predict_folder(texts, path, exact, options, folder, workers, ray)
         elif workers or ray:
             raise UserError("--workers and --ray need files, --text, and a folder for --out")
@@ -178,7 +178,7 @@ def _explain(texts: Sequence[str], model: Path, options: "Options", as_json: boo
     """Print the predictions of texts, of lines or of one table, with the effect of each word."""
     from ordinal.prediction.inputs import choose_texts
 
-    source = choose_texts(texts, options.text, None, sys.stdin, options.format, [])
+    source = choose_texts(texts, options.text, None, sys.stdin, options.format, options.text)
     print_explanations(model, options.coverage, source, as_json)
 
 
@@ -194,6 +194,8 @@ def _predict_folder(
     """Write the predictions of many tables into a folder, and print a summary."""
     from ordinal.prediction.folder import in_processes, predict_folder
 
+    if not options.text:
+        raise UserError("the files need the name of their text column: add --text")
     if address:
         from ordinal.prediction.on_ray import on_ray
 

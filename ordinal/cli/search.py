@@ -100,6 +100,7 @@ def _offer(search: "Search", best: "Trial") -> None:
     committed = values_in(PARAMS.read_text(encoding="utf-8"))
     if all(committed[name] == value for name, value in best.values.items()):
         print("The committed parameters are the best.")
+        (STUDIES / f"{search.name}.yaml").unlink(missing_ok=True)  # of an earlier search
         return
     study = {
         "description": f"Is {best.name}, the best trial of a search, better on the test rows?",

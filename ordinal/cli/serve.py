@@ -69,7 +69,7 @@ def serve(
                 f"{error.name} is missing: install it with `pip install '.[serve]'`"
             ) from None
         with server.listen(host, port) as listener:
-            hosts = server.LOOPBACK if host in server.LOOPBACK else ["*"]
+            hosts = server.hosts_for(host)
             predictor = load(path, precise=exact, coverage=coverage)
             app = server.create_app(predictor, hosts, queue, timeout)
             address = f"[{host}]" if ":" in host else host

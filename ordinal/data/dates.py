@@ -29,12 +29,14 @@ def times_of(values: Sequence[object], place: Place) -> Floats:
         place: Returns the place of the value with a number, for error messages.
 
     Raises:
-        UserError: a value is no such date, or it is not clear whether the day or the month is
-            first.
+        UserError: a value is no such date, the numbers have different units, or it is not clear
+            whether the day or the month is first.
     """
     numbers = [_number(value) for value in values]
     if None not in numbers:
-        return np.array(numbers, np.float64)
+        times = np.array(numbers, np.float64)
+        _refuse_mixed_units(times, place)
+        return times
     moments = [_moment(value) for value in values]
     unread = [index for index, moment in enumerate(moments) if moment is None]
     texts = [str(values[index]).strip() for index in unread]
@@ -48,6 +50,32 @@ def _number(value: object) -> float | None:
         return float(value) if NUMBER.fullmatch(value.strip()) else None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and value >= 1000 else None  # type: ignore[arg-type, operator]
+
+
+def _refuse_mixed_units(times: Floats, place: Place) -> None:
+    """Refuse years next to days such as 20241231, and Unix times in seconds and milliseconds."""
+    units = [_unit(int(time)) for time in times]
+    if 0 in units or len(set(units)) < 2:
+        return
+    index = next(index for index, unit in enumerate(units) if unit != units[0])
+    raise UserError(
+        f"{place(index)} is {int(times[index])}, and {place(0)} is {int(times[0])}, which has "
+        "another unit: write dates as YYYY-MM-DD"
+    )
+
+
+def _unit(number: int) -> int:
+    """Return the digits of a year, a month or a day, or a Unix time; 0 for other numbers.
+
+    The digits of Unix times are those of the smallest number of seconds, milliseconds and so on.
+    """
+    digits = len(str(number))
+    if digits >= 9:
+        return digits - digits % 3
+    year, rest = divmod(number, 10 ** (digits - 4))
+    month, day = divmod(rest, 100) if digits == 8 else (rest, 1)
+    is_date = 1900 <= year < 2100 and (digits == 4 or 1 <= month <= 12) and 1 <= day <= 31
+    return digits if digits in (4, 6, 8) and is_date else 0
 
 
 def _moment(value: object) -> datetime | None:

@@ -11,7 +11,7 @@ from ordinal.common.params import SECTIONS
 from ordinal.common.validation import describe, suggest
 
 SEED = "train.seed"
-SAME_ROWS = ("data.name", "data.label", "split.")
+SAME_ROWS = ("data.name", "data.revision", "data.config", "data.label", "data.missing", "split.")
 """Parameters that decide which rows are tested, or what their labels are."""
 
 

@@ -211,14 +211,16 @@ def failed_runs(repo: "Repo") -> dict[str, str]:
 
 
 def pending_runs(queue: "LocalCeleryQueue") -> set[str]:
-    """Return the names of the runs that are queued or running.
+    """Return the names of the runs of the current commit that are queued or running.
 
     DVC lists the run of a killed worker as active; without any living worker none is.
     """
     # Queued runs first: one that starts between the two calls is then in both sets, not in none.
-    queued = {entry.name for entry in queue.iter_queued()}
-    running = {entry.name for entry in queue.iter_active()} if _workers(queue) else set()
-    return queued | running
+    entries = [*queue.iter_queued()]
+    if _workers(queue):
+        entries += queue.iter_active()
+    head = queue.repo.scm.get_rev()
+    return {entry.name for entry in entries if entry.baseline_rev == head}
 
 
 def left_runs(repo: "Repo") -> set[str]:

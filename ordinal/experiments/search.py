@@ -77,8 +77,10 @@ def run_search(search: Search, trials: int, jobs: int) -> list[Trial]:
                     break
             # A worker of DVC that ends just as it takes a run loses the run. It is proposed again.
             stalled = 0 if names & ended.keys() else stalled + 1
-            _refuse_failure(names, ended, stalled)
+            _refuse_losses(names, stalled)
+            _refuse_failure(ended)
             names = set()
+    _refuse_failure(ended)  # of an earlier search with the same trials
     return ranked([*ended.values()], search.metric)
 
 
@@ -97,17 +99,21 @@ def _enqueue(
     return {trial_name(search, values) for values in batch}
 
 
-def _refuse_failure(names: set[str], ended: Mapping[str, Trial], stalled: int) -> None:
-    """Refuse to go on if runs were lost again and again, or if no trial succeeded."""
-    name = min(names)
+def _refuse_losses(names: set[str], stalled: int) -> None:
+    """Refuse to go on if runs were lost again and again."""
     if stalled == MOST_LOSSES:
+        name = min(names)
         raise UserError(
             f"{name} ended {stalled} times without a result: see `dvc queue logs {name}`"
         )
+
+
+def _refuse_failure(ended: Mapping[str, Trial]) -> None:
+    """Refuse to go on if all trials failed."""
     if ended and all(trial.score is None for trial in ended.values()):
         raise UserError(
-            f"no trial succeeded: see `dvc queue logs {name}` for the reason, and run the command "
-            "again after `dvc queue remove --failed`"
+            f"no trial succeeded: see `dvc queue logs {min(ended)}` for the reason, and run the "
+            "command again after `dvc queue remove --failed`"
         )
 
 

@@ -1,10 +1,10 @@
 """Convert an encoder to the files that the pipeline reads: safetensors and tokenizer.json."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tokenizers import Tokenizer
 from transformers import PreTrainedConfig
 
 from ordinal.common.files import read_json, write_json
@@ -55,22 +55,39 @@ def _convert_config(config: PreTrainedConfig, source: Path, target: Path) -> Ite
     shutil.copyfile(source / CONFIG, target / CONFIG)
     if getattr(config, "pad_token_id", None) is not None:
         return
-    token, number = _padding(target)
-    write_json(target / CONFIG, read_object(source / CONFIG) | {"pad_token_id": number})
+    plain = read_object(source / CONFIG)
+    token, number = _padding(target, plain.get("eos_token_id"))
+    write_json(target / CONFIG, plain | {"pad_token_id": number})
     yield f"{CONFIG}: pad_token_id set to {number}, the id of {token}"
 
 
-def _padding(folder: Path) -> tuple[str, int]:
-    """Return the token that can pad texts, and its id."""
+def _padding(folder: Path, end: int | None) -> tuple[str, int]:
+    """Return the token that can pad texts, and its id.
+
+    Args:
+        folder: folder of the tokenizer.
+        end: the id of the end token in the config, which may be the only place that has it.
+    """
     settings = read_json(folder / "tokenizer_config.json")
-    ids = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    added = {token["content"]: token["id"] for token in ids["added_tokens"]}
+    added = _added_tokens(folder / "tokenizer.json")
     for role in PADDING_ROLES:
         token = settings.get(role)
         name = token.get("content") if isinstance(token, dict) else token
         if name in added:
-            return str(name), int(added[name])
+            return str(name), added[name]
+    for name, number in added.items():
+        if number == end:
+            return name, number
     raise ValueError(
         f"its {CONFIG} has no pad_token_id, and its tokenizer neither a padding nor an end token: "
         f"add the id of a token that pads short texts to a copy of its {CONFIG}"
     )
+
+
+def _added_tokens(path: Path) -> dict[str, int]:
+    """Return the special tokens of a tokenizer and their ids."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers has no error classes of its own
+        raise ValueError(f"its {path.name} is damaged") from error
+    return {token.content: id_ for id_, token in tokenizer.get_added_tokens_decoder().items()}

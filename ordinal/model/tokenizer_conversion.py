@@ -35,6 +35,7 @@ def convert_tokenizer(source: Path, target: Path) -> Iterator[str]:
         write_json(target / SETTINGS, _settings(_roles(source)))
         yield f"{SETTINGS} written"
         return
+    _refuse_missing_vocabulary(source)
     if any(source.glob("*.model")) and not importlib.util.find_spec("sentencepiece"):
         raise ValueError(
             "its tokenizer is a SentencePiece model: install the extra `encoders` to convert it"
@@ -44,6 +45,20 @@ def convert_tokenizer(source: Path, target: Path) -> Iterator[str]:
     roles = {key: str(value) for key, value in loaded.special_tokens_map.items()}
     write_json(target / SETTINGS, _settings(roles, loaded.model_max_length))
     yield f"tokenizer saved as {FILE}"
+
+
+def _refuse_missing_vocabulary(source: Path) -> None:
+    """Without a vocabulary, transformers would make a tokenizer that knows no word."""
+    pieces = [source / "vocab.json", source / "merges.txt"]
+    if not (
+        (source / "vocab.txt").is_file()
+        or all(path.is_file() for path in pieces)
+        or any(source.glob("*.model"))
+    ):
+        raise ValueError(
+            "it has no tokenizer: add tokenizer.json, vocab.txt, vocab.json with merges.txt, or a "
+            "SentencePiece model"
+        )
 
 
 def _settings(roles: dict[str, Any], max_length: float = NO_LIMIT) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _refuse_stray(classes: Mapping[str, int], column: str, first_rows: Mapping[s
 
 
 def _scale_of(classes: Mapping[str, int], column: str) -> Scale | None:
-    if scale := _in_bins(classes):
+    if scale := _in_bins(classes, column):
         return scale
     if labels := order_of(classes):
         return Scale(labels)
@@ -167,12 +167,18 @@ def _say(key: str, values: Mapping[str, float]) -> str:
     )
 
 
-def _in_bins(classes: Mapping[str, int]) -> Scale | None:
-    """Return bins for many different numbers from 0 to 100, or None if there are none."""
+def _in_bins(classes: Mapping[str, int], column: str) -> Scale | None:
+    """Return bins for many different numbers from 0 to 100, or None if there are none.
+
+    Raises:
+        UserError: there are numbers above the highest of the ratings.
+    """
     values = _values(classes)
     scales = {rating.scale for rating in map(rating_of, classes) if rating}
     if len(values) < len(classes) or not _are_scores(values.values(), scales):
         return None
+    if scales:
+        _refuse_other_scales(values, column)
     rows = np.repeat([*values.values()], [*classes.values()])
     edges = _edges(rows, next(iter(scales), None))
     if len(edges) < 3:

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ordinal.common.errors import UserError
 from ordinal.data.tables import KINDS
-from ordinal.prediction.storage import files_of, is_folder, size_and_fingerprint
+from ordinal.prediction.storage import files_of, is_folder, place, size_and_fingerprint
 from ordinal.sources.data_files import is_url, shown
 
 COMPRESSED = (".gz", ".zip", ".bz2", ".xz", ".zst")
@@ -42,12 +42,14 @@ class Block:
 
 def names_folder(out: str, names: Sequence[str]) -> bool:
     """Return whether `--out` is the name of a folder for the predictions of `names`."""
-    path = Path(out)
+    suffix = PurePosixPath(out).suffix
     if is_url(out) or out.endswith("/"):
         return True
-    if path.suffix in (".csv", ".jsonl", ".parquet"):
+    if suffix in (".csv", ".jsonl", ".parquet"):
         return False
-    return path.is_dir() or not path.suffix or any(map(_stands_for_many, names)) or len(names) > 1
+    # Unlike `Path.is_dir`, this never raises.
+    is_folder_now = os.path.isdir(out)  # noqa: PTH112
+    return is_folder_now or not suffix or any(map(_stands_for_many, names)) or len(names) > 1
 
 
 def stand_for_files(names: Sequence[str]) -> bool:
@@ -77,7 +79,7 @@ def find_inputs(names: Iterable[str], out: str) -> list[Input]:
     Raises:
         UserError: one of `names` stands for no file.
     """
-    files: set[str] = set()
+    files: dict[str, str] = {}  # by their places, because a file may have several names
     for name in names:
         found = [file for file in files_of(name) if not _is_in(file, out)]
         if is_folder(name):
@@ -85,13 +87,14 @@ def find_inputs(names: Iterable[str], out: str) -> list[Input]:
         if not found:
             tables = f" with tables ({', '.join(KINDS)})" if is_folder(name) else ""
             raise UserError(f"{shown(name)}: there are no such files{tables}: check the name")
-        files.update(found)
+        for file in found:
+            files.setdefault(place(file), file)
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_input, sorted(files)))
+        return list(pool.map(_input, sorted(files.values())))
 
 
 def _is_in(file: str, folder: str) -> bool:
-    return PurePosixPath(file).is_relative_to(PurePosixPath(folder))
+    return PurePosixPath(place(file)).is_relative_to(PurePosixPath(place(folder)))
 
 
 def _is_table(file: str, folder: str) -> bool:

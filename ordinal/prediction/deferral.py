@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ordinal.common.choices import Decoding
+from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.types import Floats, Labels, Probabilities
 from ordinal.distributions.calibration import Calibration
@@ -117,7 +118,10 @@ def load_deferral(folder: Path) -> Deferral | None:
         UserError: it is damaged.
     """
     path = folder / DEFERRAL_FILE
-    return Deferral(**read_json(path)) if path.is_file() else None
+    try:
+        return Deferral(**read_json(path)) if path.is_file() else None
+    except TypeError:
+        raise UserError(f"{path} is damaged: export the model again") from None
 
 
 def fingerprint(calibration: Calibration) -> str:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ordinal.common.errors import UserError
 from ordinal.data.carried import table_schema
+from ordinal.data.headers import refuse_missing
 from ordinal.prediction.blocks import Block, Input, divide, find_inputs
 from ordinal.prediction.inputs import columns_to_return, report_repairs
 from ordinal.prediction.load import load
@@ -25,6 +26,7 @@ from ordinal.prediction.manifest import (
     known_first,
     model_files,
     read_manifest,
+    remove_parts,
     settings,
     update_manifest,
 )
@@ -101,33 +103,59 @@ def predict_folder(
 
     Raises:
         UserError: a name stands for no file, the model can't be loaded, or the folder has results
-            of another model, with other options, or of other files.
+            of another model, with other options, or of other files; or some of the files were not
+            predicted.
     """
     manifest = read_manifest(out)
     files = known_first(find_inputs(names, out), manifest)
-    job = Job(out, options, _columns(files[0], options))
+    job = Job(out, options, _columns(files, options))
     now = settings(model, precise, options, job.others)
     for name in update_manifest(out, manifest, now, files):
         tqdm.write(f"{name} has changed and is predicted again", file=sys.stderr)
     before = files_below(out)
     complete = complete_files(before)
     left = [file for file in files if file.id not in complete]
-    problems = _report(run(Worker(model, precise, job), left), left) if left else []
+    problems = _run(run, Worker(model, precise, job), left) if left else {}
     skipped, written = (
         _rows(out, filter(PART.fullmatch, parts)) for parts in (before, files_below(out))
     )
     bad = _rows(out, [name for name in files_below(out) if name.startswith(f"{BAD_ROWS}/")])
-    return Summary(written - skipped, skipped, bad, problems)
+    return Summary(written - skipped, skipped, bad, [*problems.values()])
 
 
-def _columns(first: Input, options: Options) -> pa.Schema:
-    with local_copy(first.name) as path:
-        schema = table_schema(path, options.text, first.name, options.format)
-    return columns_to_return(schema, options.keep, first.name)
+def _columns(files: Sequence[Input], options: Options) -> pa.Schema:
+    """Return the columns to return, which are those of the first file that can be predicted."""
+    problems = []
+    for file in files:
+        try:
+            with local_copy(file.name) as path:
+                schema = table_schema(path, options.text, file.name, options.format)
+            refuse_missing(options.text, schema.names, file.name)
+            return columns_to_return(schema, options.keep, file.name)
+        except UserError as problem:
+            problems.append(problem)
+    raise problems[0]
 
 
-def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> list[str]:
-    """Show the progress and the repairs, and return the reasons why files can't be read."""
+def _run(run: Run, worker: Worker, files: Sequence[Input]) -> dict[str, str]:
+    """Predict files, and return by file the reasons why some can't be read."""
+    problems = _report(run(worker, files), files)
+    remove_parts(worker.job.out, {file.id for file in files if file.name in problems})
+    _refuse_lost(worker.job.out, [file for file in files if file.name not in problems])
+    return problems
+
+
+def _refuse_lost(out: str, files: Sequence[Input]) -> None:
+    complete = complete_files(files_below(out))
+    if missing := [file.name for file in files if file.id not in complete]:
+        raise UserError(
+            f"--out {out} lacks predictions of {missing[0]}: check that all processes reach this "
+            "folder by this name, and run the command again"
+        )
+
+
+def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> dict[str, str]:
+    """Show the progress and the repairs; return by file the reasons why files can't be read."""
     problems = {}
     size = sum(file.size for file in files)
     with tqdm(desc="predict", total=size, unit="B", unit_scale=True, disable=None) as bar:
@@ -136,7 +164,7 @@ def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> list[str]:
             report_repairs(outcome.file, outcome.repairs)
             if outcome.problem:
                 problems[outcome.file] = outcome.problem
-    return [*problems.values()]
+    return problems
 
 
 def _rows(out: str, parts: Iterable[str]) -> int:

@@ -69,6 +69,8 @@ def _load_form(
     from ordinal.model.device import choose_device, has_bf16
 
     classifier = load_classifier(path)
+    if not (path / "tokenizer.json").is_file():
+        raise UserError(f"{path} is damaged: it has no tokenizer.json")
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     read_literally(tokenizer)
     deferral = load_deferral(path)

@@ -1,7 +1,7 @@
 """The record of what a folder of predictions was made from, so that no results are mixed."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -100,13 +100,16 @@ def update_manifest(
         UserError: the results of this run do not belong to those of earlier runs.
     """
     ids = {file.name: file.id for file in files}
-    before = manifest.get(FILES, {})
+    predicted = {_file_of(name) for name in files_below(out)}
+    # A file without parts, such as one that can't be read, may be left out later.
+    before = {
+        name: id_
+        for name, id_ in manifest.get(FILES, {}).items()
+        if name in ids or id_ in predicted
+    }
     _refuse_mixing(out, manifest, now, before.keys() - ids.keys())
     changed = [name for name, id_ in before.items() if ids[name] != id_]
-    stale = {before[name] for name in changed}
-    for name in files_below(out):
-        if _file_of(name) in stale:
-            remove(join(out, name))
+    remove_parts(out, {before[name] for name in changed})
     with written_whole(join(out, MANIFEST)) as draft:
         text = json.dumps({**now, FILES: before | ids}, indent=1, ensure_ascii=False)
         draft.write_text(f"{text}\n", encoding="utf-8")
@@ -128,6 +131,13 @@ def _refuse_mixing(
             f"--out {out} has predictions of {min(gone)}, which is not among the files now: name "
             "it, too, or choose another folder"
         )
+
+
+def remove_parts(out: str, ids: Container[str | None]) -> None:
+    """Remove the predictions and the bad rows of files."""
+    for name in files_below(out):
+        if _file_of(name) in ids:
+            remove(join(out, name))
 
 
 def _file_of(part: str) -> str | None:

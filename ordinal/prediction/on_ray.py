@@ -68,7 +68,7 @@ def on_ray(
             compute=ray.data.ActorPoolStrategy(size=min(number, len(blocks))),
             num_cpus=1,
             num_gpus=1 if gpus else None,
-            fn_constructor_args=(worker, blocks, ray.put(forms)),
+            fn_constructor_args=(worker, blocks, ray.put(forms), str(Path.cwd())),
         )
         for row in outcomes.iter_rows():
             outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
@@ -87,13 +87,18 @@ def _processors(ray: Any, model: Path) -> tuple[int, int]:
 class _Actor:
     """An actor of Ray Data, which predicts blocks by their numbers."""
 
-    def __init__(self, worker: Worker, blocks: Sequence[Block], forms: "ObjectRef[Any]") -> None:
+    def __init__(
+        self, worker: Worker, blocks: Sequence[Block], forms: "ObjectRef[Any]", folder: str
+    ) -> None:
         import ray
 
+        if Path(folder).is_dir():  # relative names are relative to the folder of the command
+            os.chdir(folder)
         self.blocks = blocks
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as temporary:
             paths = [
-                Path(folder) / str(number) / form.name for number, form in enumerate(worker.forms)
+                Path(temporary) / str(number) / form.name
+                for number, form in enumerate(worker.forms)
             ]
             for path, files in zip(paths, ray.get(forms), strict=True):
                 _write(files, path)

@@ -1,6 +1,7 @@
 """Serve a trained model as a local web page and a small JSON API, without authentication."""
 
 import copy
+import ipaddress
 import logging
 import signal
 import socket
@@ -198,6 +199,20 @@ def _answer_errors(app: FastAPI) -> None:
     async def unexpected(_: Request, error: Exception) -> JSONResponse:
         detail = f"the request failed ({type(error).__name__}): the server's log has the details"
         return JSONResponse({"detail": detail}, 500, headers=HEADERS)
+
+
+def hosts_for(address: str) -> list[str]:
+    """Return the `hosts` of `create_app` for a server that listens on an address.
+
+    On an address that other machines can reach, the names of the machine are not known.
+    """
+    try:
+        is_loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name
+        is_loopback = address in LOOPBACK
+    if not is_loopback:
+        return ["*"]
+    return [*LOOPBACK, f"[{address}]" if ":" in address else address]
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -54,7 +54,7 @@ def files_of(name: str) -> list[str]:
     They are the file itself, those below a folder, or those that match `*`, `?` and `[…]`.
     """
     if is_folder(name):
-        return [join(_plain(name), file) for file in files_below(name)]
+        return [_plain(join(name, file)) for file in files_below(name)]
     if not is_url(name):
         matches = [name] if Path(name).exists() else glob.glob(name, recursive=True)  # noqa: PTH207
         return [_plain(match) for match in matches if Path(match).is_file()]
@@ -66,6 +66,11 @@ def files_of(name: str) -> list[str]:
 def _plain(name: str) -> str:
     """Return a path without `./` and repeated slashes; URLs stay as they are."""
     return name if is_url(name) else str(Path(name))
+
+
+def place(name: str) -> str:
+    """Return the same text for all names of a file or folder."""
+    return name if is_url(name) else os.path.realpath(name)
 
 
 def size_and_fingerprint(name: str) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """Tables for the terminal: results, comparisons of runs, predictions, and the labels of a file."""
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ def explanation_text(text: str, prediction: "Prediction", explanation: "Explanat
         f"({explanation.baseline:.2f} without the words)\n{listed}\n"
     )
     start = len(shown)
-    shown.append(f"{text}\n")
+    # Rich drops control characters, which would shift the colours.
+    shown.append(re.sub(r"[\r\x07\x08\x0b\x0c]", " ", text) + "\n")
     for word, strength in explanation.strengths():
         if abs(strength) >= FAINTEST:
             place = start + word.start, start + word.end

@@ -59,6 +59,7 @@ class LiveCurves(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._publish(trainer)
+        self._restart_clock()  # a resumed run may begin in the middle of an epoch
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restart_clock()

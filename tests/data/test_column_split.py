@@ -141,6 +141,17 @@ def test_usual_spellings_of_dates_are_read_in_their_order(spellings: list[object
     assert (np.diff(times) > 0).all()
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [["20240131", "2025"], ["202401", "20240201"], ["1612310400", "1612310400000"]],
+    ids=str,
+)
+def test_numbers_of_different_units_are_refused(numbers: list[str]) -> None:
+    with pytest.raises(UserError, match=r"^1 is \d+, and 0 is \d+, which has another unit: write"):
+        times_of(numbers, str)
+    assert len(times_of(["9999", "10000"], str)) == 2  # counted, not dated
+
+
 def test_zones_count() -> None:
     east = timezone(timedelta(hours=2))
     times = times_of(["2021-01-01T12:00+02:00", "2021-01-01T11:00", "2021-01-01T10:00Z"], str)

@@ -73,10 +73,15 @@ def test_a_run_that_fails_is_named_and_the_others_are_kept(finished_project: Pat
 
 
 def test_a_run_is_pending_while_the_process_of_its_worker_lives(tmp_path: Path) -> None:
+    runs = {
+        name: SimpleNamespace(name=name, baseline_rev=commit)
+        for name, commit in (("queued", "head"), ("other", "before"), ("running", "head"))
+    }
     queue: Any = SimpleNamespace(
         wdir=tmp_path,
-        iter_queued=lambda: [SimpleNamespace(name="queued")],
-        iter_active=lambda: [SimpleNamespace(name="running")],
+        repo=SimpleNamespace(scm=SimpleNamespace(get_rev=lambda: "head")),
+        iter_queued=lambda: [runs["queued"], runs["other"]],
+        iter_active=lambda: [runs["running"]],
         worker_status=dict,  # the worker is too busy to answer
     )
     assert pending_runs(queue) == {"queued"}

@@ -181,6 +181,11 @@ def test_fewer_are_proposed_if_all_values_were_tried() -> None:
     }
 
 
+@contextlib.contextmanager
+def no_queue(_: int) -> Iterator[None]:
+    yield
+
+
 @pytest.mark.parametrize("losses", [2, 3])
 def test_a_run_that_dvc_loses_is_queued_again(losses: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker of DVC that ends just as it takes a run loses it."""
@@ -188,10 +193,6 @@ def test_a_run_that_dvc_loses_is_queued_again(losses: int, monkeypatch: pytest.M
 
     def finished(_: object) -> dict[str, str]:
         return {name: name for name in queued[losses:]}
-
-    @contextlib.contextmanager
-    def no_queue(_: int) -> Iterator[None]:
-        yield
 
     values = {"train.lr": 0.0004}
     monkeypatch.setattr(queue, "open_queue", no_queue)
@@ -212,6 +213,19 @@ def test_a_run_that_dvc_loses_is_queued_again(losses: int, monkeypatch: pytest.M
         assert (trial.values, trial.score) == (values, 0.5)
     assert len(queued) == 3
     assert len(set(queued)) == 1
+
+
+def test_a_search_whose_trials_all_failed_before_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = trial_name(search(LR), {"train.lr": 0.0004})
+    monkeypatch.setattr(queue, "open_queue", no_queue)
+    monkeypatch.setattr(queue, "left_runs", lambda _: set())
+    monkeypatch.setattr(queue, "finished_runs", lambda _: {})
+    monkeypatch.setattr(queue, "failed_runs", lambda _: {name: "commit"})
+    monkeypatch.setattr(revisions, "parameters", lambda _: PARAMS.read_text(encoding="utf-8"))
+    with pytest.raises(UserError, match=f"no trial succeeded: see `dvc queue logs {name}`"):
+        run_search(search(LR), 1, 1)
 
 
 def test_the_best_trial_is_first_and_failed_ones_are_last() -> None:

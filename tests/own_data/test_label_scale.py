@@ -41,6 +41,10 @@ def test_labels_are_found(keys: list[str], scale: Scale | None) -> None:
     [
         (["4 stars", "good"], "stars has 'good' next to '4 stars': say which label it means with"),
         (["4/5", "4/10"], "stars has '4/5' next to '4/10', which is on another scale"),
+        (
+            [*(f"{number / 3:.2f}/10" for number in range(30)), "75"],
+            "stars has '0.00/10' next to '75', which is on another scale",
+        ),
         (["4/5", "7"], "stars has '4/5' next to '7', which is on another scale"),
         (["4/5", "13/12"], "stars has '13/12' next to '4/5'"),
     ],

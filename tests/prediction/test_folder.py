@@ -20,7 +20,7 @@ import ordinal
 from ordinal.common.errors import UserError
 from ordinal.prediction import parts
 from ordinal.prediction.blocks import Block, Input, divide, find_inputs
-from ordinal.prediction.folder import Worker, in_processes
+from ordinal.prediction.folder import Worker, in_processes, predict_folder
 from ordinal.prediction.parts import BAD_ROWS, Job, Options, complete_files, predict_block
 from ordinal.prediction.storage import files_below
 from tests.buckets import Bucket
@@ -131,6 +131,47 @@ def test_files_folders_and_patterns_are_each_predicted_once(place: Place) -> Non
     names = ("in/*.csv", "./in/a.csv", "in/b.jsonl", "in/c.parquet", "in/more")
     place.predict(names=names)
     place.assert_complete()
+
+
+def test_names_of_the_same_file_and_folder_are_recognized(place: Place) -> None:
+    out = str(place.folder / "out")
+    names = (".", "in", str(place.folder / "in/a.csv"))
+    for _ in range(2):
+        found = find_inputs([str(place.folder / name) for name in names], out)
+        assert len(found) == len({file.id for file in found}) == len(place.tables)
+        (place.folder / "out").mkdir(exist_ok=True)
+        (place.folder / "out/part.parquet").touch()
+    (place.folder / "out/part.parquet").unlink()
+    place.predict("--out", out, names=names)
+    assert len(pd.read_parquet(out)) == 112
+
+
+def test_the_text_column_must_be_named(place: Place) -> None:
+    run = run_in(
+        place.folder, "ordinal", "predict", "in", "--model", str(place.model), "--out", "out"
+    )
+    assert run.stderr == "error: the files need the name of their text column: add --text\n"
+
+
+def test_a_file_that_could_not_be_read_may_be_removed(place: Place) -> None:
+    broken = place.folder / "in/0.csv"  # the first one
+    broken.write_text("text\nno column review\n")
+    assert "1 of the files can't be read: in/0.csv: no column 'review'" in place.error()
+    broken.unlink()
+    place.predict()
+    place.assert_complete()
+
+
+def test_a_run_that_leaves_rows_out_fails(place: Place) -> None:
+    with pytest.raises(UserError, match=r"lacks predictions of \S+/in/a.csv: check that all"):
+        predict_folder(
+            [str(place.folder / "in/a.csv")],
+            place.model,
+            None,
+            Options(["review"]),
+            str(place.folder / "out"),
+            lambda worker, files: iter([]),
+        )
 
 
 def test_columns_can_be_chosen(place: Place) -> None:

@@ -28,7 +28,7 @@ from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.prediction import server
 from ordinal.prediction.limits import MAX_BYTES
 from ordinal.prediction.onnx import export_onnx
-from ordinal.prediction.server import MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app
+from ordinal.prediction.server import MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app, hosts_for
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import environment, run_in
 from tests.prediction.counting import LABELS, token_counter
@@ -387,3 +387,13 @@ def test_a_server_that_can_not_start_is_explained_in_one_sentence(model: Path) -
     run = run_in(model, *ordinal_without("fastapi"), "serve", "--model", ".")
     assert run.returncode == 1
     assert run.stderr == "error: fastapi is missing: install it with `pip install '.[serve]'`\n"
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.2", "localhost"])
+def test_other_loopback_addresses_are_protected_too(predictor: Predictor, address: str) -> None:
+    hosts = hosts_for(address)
+    name = f"[{address}]" if ":" in address else address
+    with TestClient(create_app(predictor, hosts), f"http://{name}:8000") as client:
+        assert client.get("/health").status_code == 200
+        assert client.get("/health", headers={"host": "evil.example"}).status_code == 400
+    assert hosts_for("0.0.0.0") == ["*"]

@@ -240,6 +240,38 @@ def test_a_damaged_encoder_is_refused(
     assert message in refused(place, str(folder))
 
 
+def test_an_encoder_without_a_vocabulary_is_refused(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    save_published("gpt2", folder)
+    (folder / "merges.txt").unlink()
+    assert "can't be used: it has no tokenizer: add tokenizer.json" in refused(place, str(folder))
+
+
+def test_an_existing_folder_is_kept(place: Path) -> None:
+    folder = place / "data/encoders/mine"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").touch()
+    assert "data/encoders/mine exists already" in refused(place, "data/encoders/mine")
+    assert (folder / "notes.txt").exists()
+
+
+def test_the_end_token_of_the_config_pads(place: Path, tmp_path: Path) -> None:
+    """In this form GPT-2 is on the hub."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    save_published("gpt2", folder)
+    add(place, str(folder))
+    done = place / "data/encoders/mine"
+    config = read_json(done / "config.json")
+    write_json(done / "config.json", config | {"pad_token_id": None})
+    write_json(done / "tokenizer_config.json", {"model_max_length": 64})
+    done.rename(tmp_path / "hub-form")
+    add(place, str(tmp_path / "hub-form"))
+    found = read_json(place / "data/encoders/hub-form/config.json")
+    assert found["pad_token_id"] == config["eos_token_id"]
+
+
 def test_weights_of_another_model_are_refused(place: Path, tmp_path: Path) -> None:
     folder = bert(tmp_path / "mine")
     weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
