@@ -77,7 +77,7 @@ def find_inputs(names: Iterable[str], out: str) -> list[Input]:
         out: The folder of the predictions, whose files are left out.
 
     Raises:
-        UserError: one of `names` stands for no file.
+        UserError: there is no file of one of the names.
     """
     files: dict[str, str] = {}  # by their places, because a file may have several names
     for name in names:

@@ -96,15 +96,15 @@ def predict_folder(
     out: str,
     run: Run,
 ) -> Summary:
-    """Predict the files that `names` stand for into the folder `out`, a path or URL.
+    """Predict files into the folder `out`, a path or URL.
 
     The folder may have predictions of an earlier run, which are not made again. Repairs are
-    reported on stderr. The models are those of `load`.
+    reported on stderr. The files are those of `find_inputs`, and the models those of `load`.
 
     Raises:
-        UserError: a name stands for no file, the model can't be loaded, or the folder has results
-            of another model, with other options, or of other files; or some of the files were not
-            predicted.
+        UserError: there is no file of one of the names, the model can't be loaded, the folder has
+            results of another model, with other options, or of other files, or some of the files
+            were not predicted.
     """
     manifest = read_manifest(out)
     files = known_first(find_inputs(names, out), manifest)
@@ -116,10 +116,9 @@ def predict_folder(
     complete = complete_files(before)
     left = [file for file in files if file.id not in complete]
     problems = _run(run, Worker(model, precise, job), left) if left else {}
-    skipped, written = (
-        _rows(out, filter(PART.fullmatch, parts)) for parts in (before, files_below(out))
-    )
-    bad = _rows(out, [name for name in files_below(out) if name.startswith(f"{BAD_ROWS}/")])
+    after = files_below(out)
+    skipped, written = (_rows(out, filter(PART.fullmatch, parts)) for parts in (before, after))
+    bad = _rows(out, [name for name in after if name.startswith(f"{BAD_ROWS}/")])
     return Summary(written - skipped, skipped, bad, [*problems.values()])
 
 

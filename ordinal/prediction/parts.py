@@ -165,7 +165,7 @@ def _write(predictor: Predictor, part: _Part, file: Input, job: Job) -> None:
                 writer.write_table(table.cast(schema))
                 bad += [(file.name, row, reason) for row, reason in problems.items()]
                 row += len(some)
-        if bad:  # written before the part, which stands for both
+        if bad:  # written before the part, whose existence means that both are complete
             with written_whole(join(job.out, f"{BAD_ROWS}/{part.name(file)}")) as list_of_bad:
                 columns = [list(column) for column in zip(*bad, strict=True)]
                 pq.write_table(pa.table(columns, schema=BAD_SCHEMA), list_of_bad)

@@ -49,9 +49,9 @@ def is_folder(name: str) -> bool:
 
 
 def files_of(name: str) -> list[str]:
-    """Return the files that a name stands for.
+    """Return the file of this name, the files below a folder, or those that a pattern matches.
 
-    They are the file itself, those below a folder, or those that match `*`, `?` and `[…]`.
+    A pattern has `*`, `?` or `[…]`.
     """
     if is_folder(name):
         return [_plain(join(name, file)) for file in files_below(name)]
