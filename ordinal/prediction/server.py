@@ -223,7 +223,11 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        # Inherited by each connection. Otherwise, the body of an answer would wait until the client
+        # has acknowledged the headers, which clients delay by 40 ms (Nagle's algorithm).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         # Python appends the address, in parentheses, to some messages.
         reason = (error.strerror or str(error)).partition(" (")[0].lower()

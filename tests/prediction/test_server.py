@@ -61,6 +61,15 @@ def test_the_answer_is_what_the_predictor_says(client: TestClient, predictor: Pr
     assert client.post("/predict", json={"texts": []}).json()["predictions"] == []
 
 
+def test_an_answer_is_not_held_back_until_its_headers_are_acknowledged() -> None:
+    with (
+        server.listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize(
     "text",
     [
