@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import active_children, get_context, parent_process
@@ -70,8 +71,8 @@ class Worker:
         return [self.model] if self.precise is None else [self.model, self.precise]
 
 
-Run = Callable[[Worker, Sequence[Input]], Iterator[Outcome]]
-"""A way to predict files, which yields the outcomes of blocks in any order."""
+Run = Callable[[Worker, Sequence[Input]], AbstractContextManager[Iterator[Outcome]]]
+"""A way to predict files: it starts, and gives the outcomes of blocks in any order."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,9 @@ def _columns(files: Sequence[Input], options: Options) -> pa.Schema:
 
 def _run(run: Run, worker: Worker, files: Sequence[Input]) -> dict[str, str]:
     """Predict files, and return by file the reasons why some can't be read."""
-    problems = _report(run(worker, files), files)
+    # The progress bar comes after the start, because that of Ray replaces stderr.
+    with run(worker, files) as outcomes:
+        problems = _report(outcomes, files)
     remove_parts(worker.job.out, {file.id for file in files if file.name in problems})
     _refuse_lost(worker.job.out, [file for file in files if file.name not in problems])
     return problems
@@ -171,7 +174,10 @@ def _rows(out: str, parts: Iterable[str]) -> int:
         return sum(pool.map(lambda part: rows_in(join(out, part)), parts))
 
 
-def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> Iterator[Outcome]:
+@contextmanager
+def in_processes(
+    number: int | None, worker: Worker, files: Sequence[Input]
+) -> Iterator[Iterator[Outcome]]:
     """Predict files in several processes, each with its own model and share of the CPUs.
 
     Args:
@@ -187,13 +193,13 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
     blocks = divide(files, wanted)
     number = min(wanted, len(blocks))
     if number == 1:
-        yield from map(worker, blocks)
+        yield map(worker, blocks)
         return
     threads = max(1, _cpus() // number)
     with ProcessPoolExecutor(number, get_context("spawn"), _start, (worker, threads)) as pool:
         try:
             futures = [pool.submit(_predict, block) for block in blocks]
-            yield from (future.result() for future in as_completed(futures))
+            yield (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
             raise UserError(
                 "a process of the prediction was killed, perhaps for lack of memory: run the "

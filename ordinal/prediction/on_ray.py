@@ -34,9 +34,10 @@ OBJECT_STORE = 256 << 20  # bytes, next to the model; blocks need next to none
 Bytes = npt.NDArray[np.uint8]
 
 
+@contextmanager
 def on_ray(
     address: str, actors: int | None, worker: Worker, files: Sequence[Input]
-) -> Iterator[Outcome]:
+) -> Iterator[Iterator[Outcome]]:
     """Predict files with actors that hold one model each, on a GPU if the cluster has some.
 
     If a node fails, the other actors predict its blocks.
@@ -70,11 +71,15 @@ def on_ray(
             num_gpus=1 if gpus else None,
             fn_constructor_args=(worker, blocks, ray.put(forms), str(Path.cwd())),
         )
-        for row in outcomes.iter_rows():
-            outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
-            if isinstance(outcome, Exception):
-                raise outcome
-            yield outcome
+        yield map(_outcome, outcomes.iter_rows())
+
+
+def _outcome(row: Mapping[str, bytes]) -> Outcome:
+    """Return the outcome that an actor has returned, or raise its error."""
+    outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _processors(ray: Any, model: Path) -> tuple[int, int]:
