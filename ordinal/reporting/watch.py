@@ -175,7 +175,8 @@ def _chart(comparison: Comparison, measure: str) -> str:
 
 def _bars(names: Sequence[str], before: Rows, now: Rows, x_label: str) -> str:
     counts = [np.bincount(rows, minlength=len(names)) for rows in (before, now)]
-    return paired_bars(names, *[(rows / rows.sum()).tolist() for rows in counts], x_label)
+    shares = [(rows / rows.sum()).tolist() for rows in counts]
+    return paired_bars(names, shares[0], shares[1], x_label)
 
 
 def _histogram(before: Rows | Floats, now: Rows | Floats, x_label: str, form: str) -> str:
@@ -188,8 +189,8 @@ def _histogram(before: Rows | Floats, now: Rows | Floats, x_label: str, form: st
 def _coverage_chart(comparison: Comparison) -> str:
     [target] = [one.before for one in comparison.changes if one.measure == "coverage"]
     covered = float(comparison.now.covered.mean())
-    shares = [target, 1 - target], [covered, 1 - covered]
-    return paired_bars(["inside", "outside"], *shares, "true label and interval")
+    names, shares = ["inside", "outside"], [covered, 1 - covered]
+    return paired_bars(names, [target, 1 - target], shares, "true label and interval")
 
 
 def _martingale_chart(path: Floats) -> str:
