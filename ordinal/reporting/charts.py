@@ -24,7 +24,7 @@ INK, OTHER_INK = "#1f4e79", "#c2571a"
 WIDTH, ROW = 5.5, 0.42  # inches
 SMALL = (3.6, 2.6)  # inches; readable on a phone
 MAX_NAMES = 12  # on an axis
-LONG_NAME = 6  # characters; longer names are drawn at an angle
+CHARACTERS = 40  # on an axis; longer names are drawn at an angle
 
 
 def dots_and_intervals(
@@ -144,7 +144,9 @@ def paired_bars(
             axes.bar([place + side for place in places], shares, 0.4, color=ink, label=name)
         every = 1 + len(names) // MAX_NAMES
         axes.set_xticks(places[::every], names[::every], parse_math=False)
-        axes.tick_params(axis="x", labelrotation=0 if max(map(len, names)) < LONG_NAME else 30)
+        is_narrow = sum(map(len, names[::every])) > CHARACTERS
+        axes.tick_params(axis="x", labelrotation=30 if is_narrow else 0)
+        axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
 
     return _element(draw, x_label, "share of the rows")
 

@@ -181,7 +181,8 @@ def _bars(names: Sequence[str], before: Rows, now: Rows, x_label: str) -> str:
 
 def _histogram(before: Rows | Floats, now: Rows | Floats, x_label: str, form: str) -> str:
     """Draw the shares of rows in bins of equal width, named by their lower ends."""
-    edges = np.histogram_bin_edges(np.concatenate([before, now]), BINS)
+    together = np.concatenate([before, now])
+    edges = np.histogram_bin_edges(together, BINS, (together.min(), together.max() or 1))
     bins = [np.digitize(values, edges[1:-1]) for values in (before, now)]
     return _bars([f"{edge:{form}}" for edge in edges[:-1]], bins[0], bins[1], x_label)
 
