@@ -17,6 +17,7 @@ from ordinal.cli import (
     search,
     serve,
     study,
+    watch,
 )
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command()(study.study)
 app.command()(search.search)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
+app.command()(watch.watch)
 app.command()(serve.serve)
 app.add_typer(encoder.app, name="encoder")
 app.add_typer(export.app, name="export")

@@ -23,6 +23,8 @@ STYLE: list[str | dict[str, Any]] = [
 INK, OTHER_INK = "#1f4e79", "#c2571a"
 WIDTH, ROW = 5.5, 0.42  # inches
 SMALL = (3.6, 2.6)  # inches; readable on a phone
+MAX_NAMES = 12  # on an axis
+CHARACTERS = 40  # on an axis; longer names are drawn at an angle
 
 
 def dots_and_intervals(
@@ -126,6 +128,27 @@ def curves(
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
 
     return _element(draw, x_label, y_label)
+
+
+def paired_bars(
+    names: Sequence[str], before: Sequence[float], now: Sequence[float], x_label: str
+) -> str:
+    """Draw two shares per name next to each other, as an SVG element."""
+
+    def draw(axes: Axes) -> None:
+        places = range(len(names))
+        for shares, ink, side, name in (
+            (before, INK, -0.2, "before"),
+            (now, OTHER_INK, 0.2, "now"),
+        ):
+            axes.bar([place + side for place in places], shares, 0.4, color=ink, label=name)
+        every = 1 + len(names) // MAX_NAMES
+        axes.set_xticks(places[::every], names[::every], parse_math=False)
+        is_narrow = sum(map(len, names[::every])) > CHARACTERS
+        axes.tick_params(axis="x", labelrotation=30 if is_narrow else 0)
+        axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
+
+    return _element(draw, x_label, "share of the rows")
 
 
 def reliability_diagram(table: pd.DataFrame) -> str:
