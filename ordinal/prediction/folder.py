@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -17,6 +17,7 @@ import psutil
 import pyarrow as pa
 from tqdm import tqdm
 
+from ordinal.common.choices import Accelerator
 from ordinal.common.errors import UserError
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import refuse_missing
@@ -41,7 +42,7 @@ from ordinal.prediction.parts import (
     predict_block,
 )
 from ordinal.prediction.predictor import Predictor
-from ordinal.prediction.storage import files_below, join, local_copy, rows_in
+from ordinal.prediction.storage import files_below, join, local_copy, missing_in, rows_in
 
 BYTES_PER_WORKER = 1 << 20  # less text is predicted sooner than another process is started
 MEMORY_PER_WORKER = 1 << 30  # bytes, next to the model
@@ -63,7 +64,18 @@ class Worker:
     @cached_property
     def predictor(self) -> Predictor:
         """The model, which is loaded on first use."""
-        return load(self.model, precise=self.precise, coverage=self.job.options.coverage)
+        return self.load()
+
+    def load(self, accelerator: Accelerator = "auto") -> Predictor:
+        """Load the model."""
+        options = self.job.options
+        return load(
+            self.model,
+            precise=self.precise,
+            coverage=options.coverage,
+            abstain_above=options.abstain_above,
+            accelerator=accelerator,
+        )
 
     @property
     def forms(self) -> list[Path]:
@@ -85,6 +97,8 @@ class Summary:
     """Rows predicted by earlier runs."""
     bad: int
     """Rows without usable text."""
+    abstained: int
+    """Rows without a label, by this run and earlier ones."""
     problems: Sequence[str]
     """The reasons why files can't be read."""
 
@@ -120,7 +134,10 @@ def predict_folder(
     after = files_below(out)
     skipped, written = (_rows(out, filter(PART.fullmatch, parts)) for parts in (before, after))
     bad = _rows(out, [name for name in after if name.startswith(f"{BAD_ROWS}/")])
-    return Summary(written - skipped, skipped, bad, [*problems.values()])
+    abstained = 0
+    if options.abstain_above is not None:
+        abstained = _sum(partial(missing_in, column="label"), out, filter(PART.fullmatch, after))
+    return Summary(written - skipped, skipped, bad, abstained, [*problems.values()])
 
 
 def _columns(files: Sequence[Input], options: Options) -> pa.Schema:
@@ -170,8 +187,12 @@ def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> dict[str, st
 
 
 def _rows(out: str, parts: Iterable[str]) -> int:
+    return _sum(rows_in, out, parts)
+
+
+def _sum(count: Callable[[str], int], out: str, parts: Iterable[str]) -> int:
     with ThreadPoolExecutor() as pool:
-        return sum(pool.map(lambda part: rows_in(join(out, part)), parts))
+        return sum(pool.map(lambda part: count(join(out, part)), parts))
 
 
 @contextmanager

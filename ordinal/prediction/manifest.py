@@ -19,6 +19,7 @@ FILES = "files"
 NAMES = {
     "model": "model",
     "coverage": "--coverage",
+    "abstain_above": "--abstain-above",
     "precise": "model for --precise",
     "text": "--text",
     "keep": "--keep",
@@ -36,6 +37,7 @@ def settings(
     return {
         "model": model_checksum(model),
         "coverage": options.coverage,
+        "abstain_above": options.abstain_above,
         "precise": precise and model_checksum(precise),
         "text": [*options.text],
         "keep": [*options.keep],

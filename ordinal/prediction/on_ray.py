@@ -19,7 +19,6 @@ import numpy.typing as npt
 from ordinal.common.errors import DEBUG, UserError, one_line
 from ordinal.prediction.blocks import Block, Input, divide
 from ordinal.prediction.folder import Worker
-from ordinal.prediction.load import load
 from ordinal.prediction.manifest import model_files
 from ordinal.prediction.parts import Outcome
 
@@ -53,8 +52,7 @@ def on_ray(
             loaded.
     """
     # Ray would report a model that can't be loaded with the traceback of an actor.
-    coverage = worker.job.options.coverage
-    load(worker.model, precise=worker.precise, coverage=coverage, accelerator="cpu")
+    worker.load("cpu")
     forms = [_read(form) for form in worker.forms]
     size = sum(content.nbytes for form in forms for content in form.values())
     with _cluster(address, size) as ray:

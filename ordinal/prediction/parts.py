@@ -40,6 +40,8 @@ class Options:
     format: Format = field(default_factory=Format)
     """The known fields of the format of the files."""
     coverage: float = 0.9
+    abstain_above: int | None = None
+    """Texts whose interval has more labels than this get no label."""
 
 
 @dataclass(frozen=True)

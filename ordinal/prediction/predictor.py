@@ -26,7 +26,8 @@ Columns = Mapping[str, str | None]
 class Prediction:
     """The prediction for one text, with labels by name."""
 
-    label: str
+    label: str | None
+    """None if the predictor abstains."""
     low: str
     """Lowest label of the conformal interval."""
     high: str
@@ -48,6 +49,8 @@ class Predictor:
     calibration: Calibration
     coverage: float = 0.9
     """Share of texts whose interval contains the true label, for texts like the validation rows."""
+    abstain_above: int | None = None
+    """Texts whose interval has more labels than this get no label; None: every text gets one."""
     deferral: Deferral | None = None
     """The calibration of a cascade with `precise`, if this is a fast form of a model."""
     precise: Compute | None = None
@@ -87,11 +90,16 @@ class Predictor:
         probabilities = self.probabilities(Tokens.of(ids))
         lows, highs = intervals(probabilities, self.threshold)
         labels = decode(probabilities, self.rule)
+        most = len(self.labels) if self.abstain_above is None else self.abstain_above
+        named = [
+            self.labels[label] if width <= most else None
+            for label, width in zip(labels, highs - lows + 1, strict=True)
+        ]
         names = self.labels
         return [
-            Prediction(names[label], names[low], names[high], dict(zip(names, row, strict=True)))
+            Prediction(label, names[low], names[high], dict(zip(names, row, strict=True)))
             for label, low, high, row in zip(
-                labels, lows, highs, probabilities.tolist(), strict=True
+                named, lows, highs, probabilities.tolist(), strict=True
             )
         ]
 

@@ -52,6 +52,11 @@ def predict_rows(
             bar.update(len(texts))
 
 
+def abstentions(table: pd.DataFrame) -> int:
+    """Return the number of predictions without a label in a table of `predict_rows`."""
+    return int((table["label"].isna() & table["low"].notna()).sum())
+
+
 def _with_columns(table: pd.DataFrame, others: pa.Table) -> pd.DataFrame:
     own = list(map(str, table))
     names = [*own, *distinct_names(own, others.column_names)]
