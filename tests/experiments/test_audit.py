@@ -1,5 +1,10 @@
 """`ordinal audit`: distributions of all folds, the ranked table, and the runs."""
 
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +14,7 @@ from ordinal.evaluation.predictions import predictions_table
 from ordinal.experiments import audit as audits
 from ordinal.experiments import revisions
 from ordinal.experiments.audit import out_of_fold, rank
+from tests.conftest import run_in, set_params
 
 NAMES = ["low", "medium", "high"]
 

@@ -66,7 +66,7 @@ def labels_table(corrections: dict[int, str], **others: list[object]) -> pd.Data
 def write(table: pd.DataFrame, name: str = "labels.csv") -> Path:
     path = Path(name)
     if path.suffix == ".xlsx":
-        table.to_excel(path, index=False)
+        escape_table(table).to_excel(path, index=False)
     elif path.suffix == ".parquet":
         table.to_parquet(path)
     else:
