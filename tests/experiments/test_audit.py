@@ -14,8 +14,9 @@ from ordinal.evaluation.predictions import predictions_table
 from ordinal.experiments import audit as audits
 from ordinal.experiments import revisions
 from ordinal.experiments.audit import out_of_fold, rank
-from tests.conftest import run_in, set_params
+from tests.conftest import console_commands, run_as_shown, run_in, set_params
 
+PAGE = "docs/own-data.md"
 NAMES = ["low", "medium", "high"]
 
 
@@ -116,19 +117,28 @@ def of_part(read: Callable[[str, str], pd.DataFrame], part: str) -> pd.DataFrame
 
 
 @pytest.mark.slow
-def test_the_folds_are_experiments_that_are_not_repeated(finished_project: Path) -> None:
-    run = run_in(finished_project, "ordinal", "audit", "--folds", "2", "--jobs", "2")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "audit: 2 of 2: fold-" in run.stdout
-    names = run_in(finished_project, "dvc", "exp", "list", "--name-only").stdout.split()
+def test_the_commands_of_the_guide_train_the_folds_once_and_correct_labels(
+    finished_project: Path,
+) -> None:
+    find, apply = (line for line in console_commands(PAGE) if line.startswith("ordinal audit"))
+    printed = run_as_shown(finished_project, f"{find} --folds 2 --jobs 2")
+    assert "audit: 2 of 2: fold-" in printed
+    list_runs = "dvc", "exp", "list", "--name-only"
+    names = run_in(finished_project, *list_runs).stdout.split()
     assert len(names) == 2
     path = finished_project / "data/audit/labels.csv"
-    table = path.read_bytes()
-    assert sorted(pd.read_csv(path)["row"]) == list(range(120))
-    again = run_in(finished_project, "ordinal", "audit", "--folds", "2")
-    assert again.returncode == 0, again.stderr
-    assert path.read_bytes() == table
-    assert run_in(finished_project, "dvc", "exp", "list", "--name-only").stdout.split() == names
+    before = path.read_bytes()
+    run_as_shown(finished_project, f"{find} --folds 2")
+    assert path.read_bytes() == before
+    assert run_in(finished_project, *list_runs).stdout.split() == names
+
+    table = pd.read_csv(path)
+    assert sorted(table["row"]) == list(range(120))
+    table["correction"] = table["suggested"].where(table.index == 0)
+    table.to_csv(path, index=False)
+    printed = run_as_shown(finished_project, apply)
+    assert printed.endswith("To train on it: dvc exp run -S data.name=small-corrected\n")
+    assert (finished_project / "data/own/small-corrected.parquet").is_file()
 
 
 def test_a_split_without_folds_is_refused(finished_project: Path) -> None:
