@@ -38,7 +38,7 @@ from ordinal.tokenization.tokens import Tokens, tokenize
 from ordinal.training.fine_tuning import fit
 
 NAMES = [str(grade + 1) for grade in range(GRADES)]
-DISTANCE = "|label − suggested|"
+DISTANCE = "distance from suggestion"
 
 
 class Corpus(NamedTuple):

@@ -89,8 +89,8 @@ def _refuse_to_overwrite() -> None:
         is_filled = True
     if is_filled:
         raise UserError(
-            f"{LABELS} has corrections, or was saved by another program: move it to another "
-            f"folder, since this command writes {LABELS} anew"
+            f"{LABELS} has corrections, or was saved by another program: apply them, and move the "
+            "file to another folder, because an audit overwrites it"
         )
 
 
