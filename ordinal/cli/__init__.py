@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `ordinal --help` does not 
 import typer
 
 from ordinal.cli import (
+    audit,
     compare,
     encoder,
     export,
@@ -31,6 +32,7 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(study.study)
 app.command()(search.search)
+app.command()(audit.audit)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
 app.command()(watch.watch)

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ordinal.common.types import Floats, Labels
+
 if TYPE_CHECKING:
     from ordinal.experiments.search import Trial
     from ordinal.experiments.variants import Variant
@@ -22,6 +24,7 @@ STYLE: list[str | dict[str, Any]] = [
 ]
 INK, OTHER_INK = "#1f4e79", "#c2571a"
 WIDTH, ROW = 5.5, 0.42  # inches
+BARS = 25  # of a histogram
 SMALL = (3.6, 2.6)  # inches; readable on a phone
 MAX_NAMES = 12  # on an axis
 CHARACTERS = 40  # on an axis; longer names are drawn at an angle
@@ -105,6 +108,38 @@ def trials_chart(
         panels[0].set_ylabel(metric, parse_math=False)
         panels[0].legend(frameon=False)
         figure.suptitle(title, parse_math=False)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
+    """Draw how many rows have each score, on a logarithmic axis.
+
+    Args:
+        scores: score of each row, shape (rows,).
+        differs: 1 for the rows whose label is not the suggested one, else 0, shape (rows,).
+        name: name of the score.
+        title: title of the chart.
+    """
+    groups = {"the suggested label": scores[differs == 0], "another label": scores[differs == 1]}
+    with style.context(STYLE):
+        figure = Figure(figsize=(WIDTH, SMALL[1]), layout="constrained")
+        axes = figure.add_subplot()
+        ends = float(min(scores.min(), 0)), float(max(scores.max(), 1))
+        axes.hist(
+            list(groups.values()),
+            bins=BARS,
+            range=ends,
+            color=[INK, OTHER_INK],
+            label=list(groups),
+            log=True,
+        )
+        axes.set_xlabel(name, parse_math=False)
+        axes.set_ylabel("rows")
+        axes.set_title(title, parse_math=False)
+        axes.spines[["right", "top"]].set_visible(False)
+        axes.legend(frameon=False, title="given label")
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
