@@ -80,7 +80,7 @@ class Predictor:
         joined = []
         for number, text in enumerate(texts, start=1):
             try:
-                joined.append(self._text_of(text))
+                joined.append(self.text_of(text))
             except ValueError as error:
                 raise UserError(f"text {number} of {len(texts)} {error}") from None
         if not joined:
@@ -103,8 +103,12 @@ class Predictor:
             )
         ]
 
-    def _text_of(self, row: str | Columns) -> str:
-        """Return the text of a row, or raise a ValueError if it is not usable."""
+    def text_of(self, row: str | Columns) -> str:
+        """Return the text of a row, whose columns are joined.
+
+        Raises:
+            ValueError: it is not usable.
+        """
         if isinstance(row, str):
             text = row
         elif not self.columns:
