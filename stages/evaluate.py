@@ -1,13 +1,14 @@
 """Evaluate the model on all three parts: write its predictions, metrics and plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ordinal.common.choices import Decoding
+from ordinal.common.costs import Costs
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
 from ordinal.common.params import Evaluate, Train
@@ -55,12 +56,14 @@ def main() -> None:
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
     network = torch_network(model, train.accelerator, train.precision)
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
-    parts = {part: predict(part, network, calibration, rule, params.coverage) for part in PARTS}
-    write_predictions(parts, names)
+    costs = model.config.ordinal.get("costs")
+    decoded = partial(decode, rule=rule, costs=costs)
+    parts = {part: predict(part, network, calibration, decoded, params.coverage) for part in PARTS}
+    write_predictions(parts, names, costs)
     details = {
         **upstream_results(),
-        **{part: metrics_of(predictions) for part, predictions in parts.items()},
-        **uncertainty_of(parts["test"], calibration.temperature, params),
+        **{part: metrics_of(predictions, costs) for part, predictions in parts.items()},
+        **uncertainty_of(parts["test"], calibration.temperature, params, costs),
     }
     write_json(DETAILS, details)
     write_json(METRICS, headline(details))
@@ -68,16 +71,22 @@ def main() -> None:
 
 
 def predict(
-    part: str, network: Network, calibration: Calibration, rule: Decoding, coverage: float
+    part: str,
+    network: Network,
+    calibration: Calibration,
+    decoded: Callable[[Probabilities], Labels],
+    coverage: float,
 ) -> Predictions:
     tokens = Tokens.load(TOKENIZED / f"{part}.arrow")
     uncalibrated = predict_probabilities(network, tokens, part)
     probabilities = apply_temperature(uncalibrated, calibration.temperature)
     low, high = intervals(probabilities, conformal_threshold(coverage, calibration.scores))
-    return Predictions(tokens, uncalibrated, probabilities, decode(probabilities, rule), low, high)
+    return Predictions(tokens, uncalibrated, probabilities, decoded(probabilities), low, high)
 
 
-def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) -> None:
+def write_predictions(
+    parts: Mapping[str, Predictions], names: Sequence[str], costs: Costs | None
+) -> None:
     with atomic_folder(PREDICTIONS) as out:
         for part, predictions in parts.items():
             rows, kept = read_rows(part)
@@ -89,6 +98,7 @@ def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) ->
                 predictions.probabilities,
                 names,
                 kept,
+                costs,
             )
             table.to_parquet(out / f"{part}.parquet", index=False)
 
@@ -122,15 +132,19 @@ def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def metrics_of(predictions: Predictions) -> dict[str, float | None]:
+def metrics_of(predictions: Predictions, costs: Costs | None) -> dict[str, float | None]:
     labels = predictions.tokens.labels
-    return for_json(all_metrics(labels, predictions.predicted, predictions.probabilities))
+    return for_json(all_metrics(labels, predictions.predicted, predictions.probabilities, costs))
 
 
-def uncertainty_of(test: Predictions, temperature: float, params: Evaluate) -> dict[str, Any]:
+def uncertainty_of(
+    test: Predictions, temperature: float, params: Evaluate, costs: Costs | None
+) -> dict[str, Any]:
     """Return the intervals of the metrics, the calibration, and the coverage of label intervals."""
     labels = test.tokens.labels
-    bootstrap = bootstrap_intervals(labels, test.predicted, test.probabilities, params.resamples)
+    bootstrap = bootstrap_intervals(
+        labels, test.predicted, test.probabilities, params.resamples, costs
+    )
     return {
         "bootstrap": {
             name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrap.items()

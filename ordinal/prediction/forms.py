@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,8 @@ def compare_forms(forms: Mapping[str, Form], tokens: Tokens) -> list[FormFigures
         probabilities = predictor.probabilities(tokens)
         seconds = time.perf_counter() - start
         first = probabilities if first is None else first
-        labels = decode(probabilities, predictor.rule)
+        decoded = partial(decode, rule=predictor.rule, costs=predictor.costs)
+        labels = decoded(probabilities)
         low, high = intervals(probabilities, predictor.threshold)
         figures.append(
             FormFigures(
@@ -66,7 +68,7 @@ def compare_forms(forms: Mapping[str, Form], tokens: Tokens) -> list[FormFigures
                 form.size,
                 len(tokens) / seconds,
                 float(np.abs(labels - tokens.labels).mean()),
-                float((labels == decode(first, predictor.rule)).mean()),
+                float((labels == decoded(first)).mean()),
                 float(np.abs(probabilities - first).max()),
                 float(((low <= tokens.labels) & (tokens.labels <= high)).mean()),
             )

@@ -84,6 +84,7 @@ def _load_form(
         load_calibration(path),
         coverage,
         columns=classifier.config.ordinal.get("text", ()),
+        costs=classifier.config.ordinal.get("costs"),
         truncation=load_truncation(path),
         deferral=deferral,
     )

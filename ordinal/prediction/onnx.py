@@ -162,6 +162,7 @@ def quantize_onnx(
         precise.probabilities(validation),
         precise.rule,
         fingerprint(precise.calibration),
+        precise.costs,
     )
     [stored] = [entry for entry in quantized.metadata_props if entry.key == FACTS]
     facts = {"scores": calibration.scores, "deferral": asdict(deferral)}
@@ -218,6 +219,7 @@ def load_onnx(path: Path, coverage: float = 0.9) -> Predictor:
         calibration,
         coverage,
         columns=facts.get("text", ()),
+        costs=facts.get("costs"),
         truncation=facts.get("truncation", "head"),  # missing in files of earlier versions
         deferral=Deferral(**facts["deferral"]) if "deferral" in facts else None,
     )

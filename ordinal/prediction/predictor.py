@@ -7,6 +7,7 @@ from tokenizers import Tokenizer
 
 from ordinal.common.choices import Decoding, Truncation
 from ordinal.common.columns import join_texts
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.types import Probabilities
 from ordinal.data.rows import unreadable
@@ -56,6 +57,8 @@ class Predictor:
     """The columns whose texts are joined, if the model was trained on several."""
     truncation: Truncation = "head"
     """Tokens that are kept of a text that is too long."""
+    costs: Costs | None = None
+    """The costs of errors, for the rule `cost`."""
 
     @property
     def threshold(self) -> float:
@@ -86,7 +89,7 @@ class Predictor:
         ids = [truncated_ids(encoding, self.truncation) for encoding in encodings]
         probabilities = self.probabilities(Tokens.of(ids))
         lows, highs = intervals(probabilities, self.threshold)
-        labels = decode(probabilities, self.rule)
+        labels = decode(probabilities, self.rule, self.costs)
         names = self.labels
         return [
             Prediction(names[label], names[low], names[high], dict(zip(names, row, strict=True)))
@@ -113,8 +116,8 @@ class Predictor:
     def probabilities(self, tokens: Tokens) -> Probabilities:
         """Return the calibrated distributions of tokenized texts, shape (rows, K), in row order."""
         if self.precise and self.deferral:
-            threshold = self.deferral.threshold
-            return cascade(self._calibrated, self.precise, self.rule, threshold)(tokens)
+            threshold, costs = self.deferral.threshold, self.costs
+            return cascade(self._calibrated, self.precise, self.rule, threshold, costs)(tokens)
         return self._calibrated(tokens)
 
     def _calibrated(self, tokens: Tokens) -> Probabilities:

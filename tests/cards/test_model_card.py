@@ -252,12 +252,13 @@ def test_the_plain_example_gives_the_same_predictions_without_our_code(
     texts = ["superb room", "awful bed 17 was the staff"]
     names = ["poor", "fair", "good", "superb"]
     choices: list[tuple[LossName, Decoding]] = [
-        (loss, get_args(Decoding)[index % 3]) for index, loss in enumerate(get_args(LossName))
+        (loss, get_args(Decoding)[index % 4]) for index, loss in enumerate(get_args(LossName))
     ]
-    choices += [("corn", "mean"), ("corn", "mode")]
+    choices += [("corn", "mean"), ("corn", "mode"), ("corn", "cost")]
+    costs = [[0.0, 1, 2, 3], [5, 0, 1, 2], [9, 5, 0, 1], [30, 9, 5, 0]]
     programs, expected = {}, []
     for index, (loss, rule) in enumerate(choices):
-        model = new_classifier(tiny_encoder, names, loss, rule, seed=index)
+        model = new_classifier(tiny_encoder, names, loss, rule, seed=index, costs=costs)
         with torch.no_grad():
             output_layer(model).weight.normal_(std=3)
         folder = tmp_path / str(index) / "models/ordinal"

@@ -43,6 +43,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "data.label": ("stars", {"download"}),
     "data.keep": (["id"], {"download"}),
     "data.missing": ("drop", {"download"}),
+    "data.costs": ([[0, 1], [10, 0]], {"download"}),
     "model.name": ("distilbert", {"pretrained", "card"}),
     "model.revision": ("0" * 40, {"pretrained", "card"}),
     "split.method": ("hash", {"split", "card"}),
