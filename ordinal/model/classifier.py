@@ -47,8 +47,8 @@ def new_classifier(
     """A pretrained encoder with a new head, in float32 and in training mode.
 
     The config gains `ordinal`: the K label names (lowest first), the loss, the decoding, the text
-    columns if there are several, and the costs of errors if there are any. If the encoder is itself a fine-tuned classifier, its head is
-    dropped, and a line on stdout says so.
+    columns if there are several, and the costs of errors if there are any. If the encoder is itself
+    a fine-tuned classifier, its head is dropped, and a line on stdout says so.
 
     Args:
         encoder: folder of the encoder.
@@ -66,10 +66,8 @@ def new_classifier(
     """
     config = _new_config(encoder, labels, loss)
     config.ordinal = {"labels": list(labels), "loss": loss, "decode": decoding}
-    if text_columns:
-        config.ordinal["text"] = list(text_columns)
-    if costs is not None:
-        config.ordinal["costs"] = costs
+    extras = {"text": list(text_columns), "costs": costs}
+    config.ordinal |= {name: value for name, value in extras.items() if value}
     if attention_dropout is not None:
         _set_attention_dropout(config, attention_dropout)
     torch.manual_seed(seed)

@@ -116,7 +116,8 @@ def test_the_metadata_have_the_test_metrics() -> None:
 
 def test_every_metric_has_a_name_and_a_direction() -> None:
     labels = np.array([0, 1])
-    assert list(METRIC_NAMES) == list(all_metrics(labels, labels, np.eye(2)))
+    costs = [[0.0, 1.0], [1.0, 0.0]]
+    assert list(METRIC_NAMES) == list(all_metrics(labels, labels, np.eye(2), costs))
     assert all(name.endswith((" ↓", " ↑")) for name in METRIC_NAMES.values())
 
 

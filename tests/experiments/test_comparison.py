@@ -145,7 +145,9 @@ def test_the_interval_of_the_mae_is_that_of_a_plain_loop() -> None:
 def test_equal_models_differ_significantly_no_more_often_than_the_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def only_mae(labels: np.ndarray, predicted: np.ndarray, _: np.ndarray) -> dict[str, float]:
+    def only_mae(
+        labels: np.ndarray, predicted: np.ndarray, _: np.ndarray, costs: object = None
+    ) -> dict[str, float]:
         return {"mae": np.abs(labels - predicted).mean()}
 
     # The other metrics, which are tested and resampled alike, would take 30 times as long.
