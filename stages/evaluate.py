@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -28,7 +29,7 @@ from ordinal.common.paths import (
 )
 from ordinal.common.types import Labels, Probabilities, Rows
 from ordinal.distributions.calibration import Calibration, apply_temperature
-from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.metrics import all_metrics, bootstrap_intervals, distribution_metrics
 from ordinal.evaluation.plot_tables import plot_tables, reliability
@@ -58,12 +59,15 @@ def main() -> None:
     names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
     costs = model.config.ordinal.get("costs")
     decoded = partial(decode, rule=rule, costs=costs)
-    parts = {part: predict(part, network, calibration, decoded, params.coverage) for part in PARTS}
+    intervals = IntervalRule(params.coverage, params.coverage_by, params.interval)
+    report_infinite_thresholds(intervals, calibration, names)
+    parts = {part: predict(part, network, calibration, decoded, intervals) for part in PARTS}
     write_predictions(parts, names, costs)
     details = {
         **upstream_results(),
         **{part: metrics_of(predictions, costs) for part, predictions in parts.items()},
         **uncertainty_of(parts["test"], calibration.temperature, params, costs),
+        "interval": label_intervals(parts["test"], params.coverage, names),
     }
     write_json(DETAILS, details)
     write_json(METRICS, headline(details))
@@ -75,13 +79,30 @@ def predict(
     network: Network,
     calibration: Calibration,
     decoded: Callable[[Probabilities], Labels],
-    coverage: float,
+    intervals: IntervalRule,
 ) -> Predictions:
     tokens = Tokens.load(TOKENIZED / f"{part}.arrow")
     uncalibrated = predict_probabilities(network, tokens, part)
     probabilities = apply_temperature(uncalibrated, calibration.temperature)
-    low, high = intervals(probabilities, conformal_threshold(coverage, calibration.scores))
+    low, high = intervals.intervals(probabilities, calibration.scores)
     return Predictions(tokens, uncalibrated, probabilities, decoded(probabilities), low, high)
+
+
+def report_infinite_thresholds(
+    intervals: IntervalRule, calibration: Calibration, names: Sequence[str]
+) -> None:
+    """Print the labels that every interval has to contain."""
+    if intervals.coverage_by == "none":
+        return
+    thresholds = intervals.thresholds(calibration.scores)
+    for name, threshold, scores in zip(
+        names, thresholds, calibration.scores[intervals.interval], strict=True
+    ):
+        if np.isinf(threshold):
+            print(
+                f"evaluate: every interval contains {name}: its {len(scores)} validation rows are "
+                f"too few for a coverage of {intervals.coverage:g}"
+            )
 
 
 def write_predictions(
@@ -140,7 +161,7 @@ def metrics_of(predictions: Predictions, costs: Costs | None) -> dict[str, float
 def uncertainty_of(
     test: Predictions, temperature: float, params: Evaluate, costs: Costs | None
 ) -> dict[str, Any]:
-    """Return the intervals of the metrics, the calibration, and the coverage of label intervals."""
+    """Return the intervals of the metrics, and the calibration."""
     labels = test.tokens.labels
     bootstrap = bootstrap_intervals(
         labels, test.predicted, test.probabilities, params.resamples, costs
@@ -154,14 +175,24 @@ def uncertainty_of(
             "before": for_json(distribution_metrics(labels, test.uncalibrated)),
             "after": for_json(distribution_metrics(labels, test.probabilities)),
         },
-        "interval": for_json(
-            {
-                "target": params.coverage,
-                "coverage": float(((test.low <= labels) & (labels <= test.high)).mean()),
-                "width": float((test.high - test.low + 1).mean()),
-            }
-        ),
     }
+
+
+def label_intervals(test: Predictions, target: float, names: Sequence[str]) -> dict[str, Any]:
+    """Return the coverage and width of the label intervals, of all rows and by true label."""
+    labels = test.tokens.labels
+    figures = {
+        "coverage": ((test.low <= labels) & (labels <= test.high)).astype(np.float64),
+        "width": (test.high - test.low + 1).astype(np.float64),
+    }
+    whole = {name: float(values.mean()) for name, values in figures.items()}
+    by_label = {
+        names[label]: for_json(
+            {name: float(values[labels == label].mean()) for name, values in figures.items()}
+        )
+        for label in np.unique(labels)
+    }
+    return {**for_json({"target": target, **whole}), "by_label": by_label}
 
 
 def write_plots(test: Predictions, names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ordinal.common.errors import UserError
 
 if TYPE_CHECKING:
+    from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.inputs import TextSource
 
 
@@ -24,7 +25,9 @@ def check_options(explain: bool, as_json: bool, **others: object) -> None:
         raise UserError(f"--explain prints to stdout, without {given[0]}: leave that out")
 
 
-def print_explanations(model: Path, coverage: float, source: "TextSource", as_json: bool) -> None:
+def print_explanations(
+    model: Path, rule: "IntervalRule", source: "TextSource", as_json: bool
+) -> None:
     """Print the prediction of each text, and the effect of each of its words.
 
     Raises:
@@ -38,7 +41,7 @@ def print_explanations(model: Path, coverage: float, source: "TextSource", as_js
     from ordinal.reporting.terminal import explanation_text
 
     explainer = load_explainer(model)
-    predictor = load(model, coverage=coverage)
+    predictor = load(model, **asdict(rule))
     console = Console()
     row = 0
     for chunk in source.chunks:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordinal.common.choices import CoverageBy, Interval
 from ordinal.common.errors import UserError
 from ordinal.common.paths import MODEL
 
@@ -34,6 +35,16 @@ Precise = Annotated[
 Coverage = Annotated[
     float,
     typer.Option("--coverage", help="Share of texts whose interval is to contain the true label."),
+]
+ByLabel = Annotated[
+    CoverageBy,
+    typer.Option(
+        "--coverage-by", help="label: the share of the texts of each label; none: of all texts."
+    ),
+]
+Method = Annotated[
+    Interval,
+    typer.Option("--interval", help="Method of the intervals. They differ with several peaks."),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,9 @@ from ordinal.cli.explanations import check_options, print_explanations
 from ordinal.cli.options import (
     RUN_AGAIN,
     TRAINED,
+    ByLabel,
     Coverage,
+    Method,
     Model,
     Precise,
     model_path,
@@ -90,6 +93,8 @@ def predict(
     precise: Precise = None,
     out: Out = None,
     coverage: Coverage = 0.9,
+    coverage_by: ByLabel = "none",
+    interval: Method = "adaptive",
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
     formats: Formats = [],  # noqa: B006
@@ -108,10 +113,10 @@ def predict(
     """
     from ordinal import load
     from ordinal.common.formats import Format
+    from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.parts import Options
 
-    texts = texts or []
-    folder = _folder(out, texts, text)
+    folder = _folder(out, texts := texts or [], text)
     with (
         report_user_errors(CONTINUE if folder else RUN_AGAIN),
         model_path(model) as path,
@@ -119,9 +124,10 @@ def predict(
     ):
         others = {"out": out, "precise": precise, "keep": keep, "workers": workers, "ray": ray}
         check_options(explain, as_json, keep_going=keep_going, **others)
-        load_once = cache(partial(load, path, precise=exact, coverage=coverage))
+        rule = IntervalRule(coverage, coverage_by, interval)
+        load_once = cache(partial(load, path, precise=exact, **asdict(rule)))
         columns = text or _columns_of_model(texts, path, load_once)
-        options = Options(columns, keep, Format.parse(formats), coverage)
+        options = Options(columns, keep, Format.parse(formats), rule)
         if explain:
             _explain(texts, path, options, as_json)
         elif folder:
@@ -179,7 +185,7 @@ def _explain(texts: Sequence[str], model: Path, options: "Options", as_json: boo
     from ordinal.prediction.inputs import choose_texts
 
     source = choose_texts(texts, options.text, None, sys.stdin, options.format, options.text)
-    print_explanations(model, options.coverage, source, as_json)
+    print_explanations(model, options.interval_rule, source, as_json)
 
 
 def _predict_folder(

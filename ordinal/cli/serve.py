@@ -8,7 +8,9 @@ import typer
 from ordinal.cli.options import (
     RUN_AGAIN,
     TRAINED,
+    ByLabel,
     Coverage,
+    Method,
     Model,
     Precise,
     model_path,
@@ -43,6 +45,8 @@ def serve(
     model: Model = TRAINED,
     precise: Precise = None,
     coverage: Coverage = 0.9,
+    coverage_by: ByLabel = "none",
+    interval: Method = "adaptive",
     host: Host = "127.0.0.1",
     port: Port = 8000,
     queue: QueueSize = 32,
@@ -70,7 +74,9 @@ def serve(
             ) from None
         with server.listen(host, port) as listener:
             hosts = server.hosts_for(host)
-            predictor = load(path, precise=exact, coverage=coverage)
+            predictor = load(
+                path, precise=exact, coverage=coverage, coverage_by=coverage_by, interval=interval
+            )
             app = server.create_app(predictor, hosts, queue, timeout)
             address = f"[{host}]" if ":" in host else host
             print(f"http://{address}:{listener.getsockname()[1]}/ (stop with Ctrl-C)", flush=True)

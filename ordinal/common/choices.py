@@ -5,6 +5,8 @@ from typing import Literal
 LossName = Literal["corn", "coral", "cross_entropy", "oll", "mll", "emd", "sord"]
 ClassWeights = Literal["none", "balanced"]
 Decoding = Literal["median", "mean", "mode", "cost"]
+CoverageBy = Literal["none", "label"]
+Interval = Literal["adaptive", "shortest"]
 Schedule = Literal["linear", "cosine", "constant_with_warmup"]
 ActivationCheckpointing = Literal["none", "layers"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]

@@ -11,7 +11,9 @@ from ordinal.common.choices import (
     Accelerator,
     ActivationCheckpointing,
     ClassWeights,
+    CoverageBy,
     Decoding,
+    Interval,
     LoggerName,
     LossName,
     Missing,
@@ -234,6 +236,11 @@ class Evaluate(Section):
     """Bootstrap resamples for each 95 % interval."""
     coverage: float = Field(0.9, gt=0, lt=1)
     """Target coverage of the conformal label intervals."""
+    coverage_by: CoverageBy = "none"
+    """label: the coverage holds for the rows of each label; none: for all rows together."""
+    interval: Interval = "adaptive"
+    """adaptive: intervals grow from the most probable label; shortest: the shortest intervals. They
+    differ for distributions with several peaks."""
 
 
 SECTIONS: dict[str, type[Section]] = {

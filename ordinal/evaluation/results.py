@@ -11,7 +11,8 @@
 - train, validation, test: `metrics.all_metrics` of each part.
 - bootstrap: low and high end of each test metric's 95 % interval.
 - calibration: temperature, and `metrics.distribution_metrics` of the test rows before and after.
-- interval: target and achieved coverage of the label intervals on the test rows, and mean width.
+- interval: target and achieved coverage of the label intervals on the test rows, and mean width;
+  by_label: the coverage and the width for the rows of each label.
 """
 
 from typing import Any

@@ -19,8 +19,8 @@ from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.types import Floats, Labels, Probabilities
-from ordinal.distributions.calibration import Calibration
-from ordinal.distributions.conformal import calibration_scores
+from ordinal.distributions.calibration import Calibration, refuse_other_scores
+from ordinal.distributions.conformal import Scores, calibration_scores
 from ordinal.distributions.decoding import decode, expected_costs
 from ordinal.tokenization.tokens import Tokens
 
@@ -37,10 +37,13 @@ class Deferral:
 
     threshold: float
     """Texts with this margin or a smaller one are left to the precise form."""
-    scores: list[float]
-    """Scores of both forms together, for `conformal.conformal_threshold`."""
+    scores: Scores
+    """Scores of both forms together, for `conformal.IntervalRule`."""
     model: str
     """`fingerprint` of the precise form."""
+
+    def __post_init__(self) -> None:
+        refuse_other_scores(self.scores)
 
 
 Compute = Callable[[Tokens], Probabilities]
@@ -91,7 +94,7 @@ def calibrate_deferral(
     margins = label_margins(fast, predicted, rule, costs)
     threshold = deferral_threshold(margins, label_margins(precise, predicted, rule, costs))
     together = np.where((margins <= threshold)[:, None], precise, fast)
-    return Deferral(threshold, calibration_scores(labels, together).tolist(), model)
+    return Deferral(threshold, calibration_scores(labels, together), model)
 
 
 def deferral_threshold(fast: Floats, precise: Floats) -> float:
@@ -134,7 +137,7 @@ def load_deferral(folder: Path) -> Deferral | None:
     path = folder / DEFERRAL_FILE
     try:
         return Deferral(**read_json(path)) if path.is_file() else None
-    except TypeError:
+    except (TypeError, ValueError):
         raise UserError(f"{path} is damaged: export the model again") from None
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -62,7 +62,8 @@ class Worker:
     @cached_property
     def predictor(self) -> Predictor:
         """The model, which is loaded on first use."""
-        return load(self.model, precise=self.precise, coverage=self.job.options.coverage)
+        rule = asdict(self.job.options.interval_rule)
+        return load(self.model, precise=self.precise, **rule)
 
     @property
     def forms(self) -> list[Path]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from ordinal.common.types import Probabilities
-from ordinal.distributions.conformal import intervals
 from ordinal.distributions.decoding import decode
 from ordinal.prediction.load import load
 from ordinal.tokenization.tokens import Tokens
@@ -61,7 +60,7 @@ def compare_forms(forms: Mapping[str, Form], tokens: Tokens) -> list[FormFigures
         first = probabilities if first is None else first
         decoded = partial(decode, rule=predictor.rule, costs=predictor.costs)
         labels = decoded(probabilities)
-        low, high = intervals(probabilities, predictor.threshold)
+        low, high = predictor.intervals(probabilities)
         figures.append(
             FormFigures(
                 name,

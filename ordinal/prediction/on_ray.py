@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -52,8 +52,8 @@ def on_ray(
             loaded.
     """
     # Ray would report a model that can't be loaded with the traceback of an actor.
-    coverage = worker.job.options.coverage
-    load(worker.model, precise=worker.precise, coverage=coverage, accelerator="cpu")
+    rule = asdict(worker.job.options.interval_rule)
+    load(worker.model, precise=worker.precise, accelerator="cpu", **rule)
     forms = [_read(form) for form in worker.forms]
     size = sum(content.nbytes for form in forms for content in form.values())
     with _cluster(address, size) as ray:

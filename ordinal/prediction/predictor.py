@@ -1,7 +1,7 @@
 """Predict the labels of texts with a trained model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
@@ -9,10 +9,10 @@ from ordinal.common.choices import Decoding, Truncation
 from ordinal.common.columns import join_texts
 from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.types import Probabilities
+from ordinal.common.types import Labels, Probabilities
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
-from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.prediction.deferral import Compute, Deferral, cascade
@@ -47,8 +47,8 @@ class Predictor:
     rule: Decoding
     """Rule that turns a distribution over the labels into one label."""
     calibration: Calibration
-    coverage: float = 0.9
-    """Share of texts whose interval contains the true label, for texts like the validation rows."""
+    interval_rule: IntervalRule = field(default_factory=IntervalRule)
+    """The choice of the label intervals."""
     deferral: Deferral | None = None
     """The calibration of a cascade with `precise`, if this is a fast form of a model."""
     precise: Compute | None = None
@@ -60,11 +60,10 @@ class Predictor:
     costs: Costs | None = None
     """The costs of errors, for the rule `cost`."""
 
-    @property
-    def threshold(self) -> float:
-        """Conformal threshold of the intervals."""
+    def intervals(self, probabilities: Probabilities) -> tuple[Labels, Labels]:
+        """Return the lowest and the highest class of each interval, both of shape (rows,)."""
         calibrated = self.deferral if self.precise and self.deferral else self.calibration
-        return conformal_threshold(self.coverage, calibrated.scores)
+        return self.interval_rule.intervals(probabilities, calibrated.scores)
 
     def predict(self, texts: Sequence[str | Columns]) -> list[Prediction]:
         """Return one prediction per text, in the order of the texts.
@@ -88,7 +87,7 @@ class Predictor:
         encodings = self.tokenizer.encode_batch_fast(joined)
         ids = [truncated_ids(encoding, self.truncation) for encoding in encodings]
         probabilities = self.probabilities(Tokens.of(ids))
-        lows, highs = intervals(probabilities, self.threshold)
+        lows, highs = self.intervals(probabilities)
         labels = decode(probabilities, self.rule, self.costs)
         names = self.labels
         return [

@@ -179,7 +179,9 @@ def _add_prediction(app: FastAPI, predictor: Predictor, queue: Queue, metrics: M
         predictions = await queue.run(compute, request.is_disconnected)
         metrics.texts.inc(len(texts))
         return Predictions(
-            labels=list(predictor.labels), coverage=predictor.coverage, predictions=predictions
+            labels=list(predictor.labels),
+            coverage=predictor.interval_rule.coverage,
+            predictions=predictions,
         )
 
 

@@ -29,6 +29,7 @@ from ordinal.model.architecture import output_layer
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.readme import readme, usage
 from tests.conftest import ROOT, environment, run_code
+from tests.tiny import scores_of
 
 HOSTILE = [
     "a|b",
@@ -56,6 +57,7 @@ def run_of(**facts: object) -> dict[str, Any]:
         | facts,
         "details": DETAILS,
         "parameters": {
+            "evaluate": {"coverage_by": "none"},
             "tokenize": {"max_length": 64, "truncation": "head"},
             "train": {"lr": 0.01, "loss": "corn", "decode": "median", "patience": None},
         },
@@ -83,7 +85,15 @@ DETAILS: dict[str, Any] = {
         "before": {"rps": 0.3, "ece": 0.31, "log_loss": 0.32},
         "after": {"rps": 0.21, "ece": 0.22, "log_loss": 0.23},
     },
-    "interval": {"target": 0.9, "coverage": 0.8765, "width": 1.543},
+    "interval": {
+        "target": 0.9,
+        "coverage": 0.8765,
+        "width": 1.543,
+        "by_label": {
+            "poor": {"coverage": 0.75, "width": 1.5},
+            "good": {"coverage": 0.9125, "width": 1.6},
+        },
+    },
 }
 
 
@@ -132,7 +142,9 @@ def test_the_text_has_intervals_baselines_calibration_coverage_and_limits() -> N
         "calibrated with the temperature 1.2500, fitted on the 250 validation rows",
         "the log loss from 0.3200 to 0.2300 and the expected calibration error from 0.3100 to",
         "contain the true label in 87.6 % of the test rows; the target is 90.0 %.",
-        "Their mean width is 1.54 labels.",
+        "Their mean width is 1.54 labels. By true label, they contain it in 75.0 % (poor), 91.2 % "
+        "(good) of the rows.",
+        "It does not hold for each label or each kind of text.",
         "2500 rows: 1750 for training, 250 for validation",
         "| train.lr | 0.01 | | train.loss | corn |",
         "| train.patience | none |",
@@ -264,7 +276,9 @@ def test_the_plain_example_gives_the_same_predictions_without_our_code(
             output_layer(model).weight.normal_(std=3)
         folder = tmp_path / str(index) / "models/ordinal"
         folder.mkdir(parents=True)
-        save_classifier(model, Calibration(1.7, [0.1, 0.5, 0.9] * 20), tiny_encoder, "", folder)
+        save_classifier(
+            model, Calibration(1.7, scores_of([0.1, 0.5, 0.9] * 20, 4)), tiny_encoder, "", folder
+        )
         predictions = ordinal.load(folder, accelerator="cpu").predict(texts)
         outputs = 3 if loss in ("corn", "coral") else 4
         expected.append((predictions, outputs))

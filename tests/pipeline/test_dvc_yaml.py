@@ -80,6 +80,8 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.logger": ("csv", {"card"}),  # changes no output
     "evaluate.resamples": (200, {"evaluate", "card"}),
     "evaluate.coverage": (0.8, {"evaluate", "card"}),
+    "evaluate.coverage_by": ("label", {"evaluate", "card"}),
+    "evaluate.interval": ("shortest", {"evaluate", "card"}),
 }
 
 

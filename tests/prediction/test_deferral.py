@@ -17,7 +17,11 @@ from tokenizers.models import BPE
 from ordinal.common.choices import Decoding
 from ordinal.common.types import Probabilities
 from ordinal.distributions.calibration import Calibration
-from ordinal.distributions.conformal import calibration_scores
+from ordinal.distributions.conformal import (
+    calibration_scores,
+    intervals,
+    nonconformity_scores,
+)
 from ordinal.distributions.decoding import decode
 from ordinal.model.inference import Network
 from ordinal.prediction.deferral import (
@@ -32,6 +36,7 @@ from ordinal.prediction.deferral import (
 )
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokens import Tokens
+from tests.tiny import scores_of
 
 RULES = get_args(Decoding)
 COSTS: list[list[float]] = [
@@ -98,7 +103,7 @@ def test_the_threshold_of_many_rows_is_that_of_a_plain_loop(rule: Decoding, rows
     assert found.threshold == pytest.approx(expected, abs=1e-9)
     together = cascade(lambda _: fast.copy(), rows_of(precise), rule, found.threshold, COSTS)
     scores = calibration_scores(labels, together(numbered(rows)))
-    assert found.scores == scores.tolist()
+    assert found.scores == scores
 
 
 def numbered(rows: int) -> Tokens:
@@ -218,13 +223,15 @@ def test_a_predictor_with_a_precise_form_uses_the_scores_of_both() -> None:
         return precise_rows[tokens.ids[tokens.offsets[:-1]]]
 
     deferral = calibrate_deferral(labels, fast_rows, precise_rows, "median", "model")
-    calibration = Calibration(1.0, [0.5] * 300)
+    calibration = Calibration(1.0, scores_of([0.5] * 300, 5))
     tokenizer = Tokenizer(BPE())
     alone = Predictor(network(fast_rows), tokenizer, list("12345"), "median", calibration)
     alone = replace(alone, deferral=deferral)
     both = replace(alone, precise=compute)
-    assert alone.threshold == 0.5
-    assert both.threshold == sorted(deferral.scores)[math.ceil(301 * 0.9) - 1]
+    together = sorted(itertools.chain(*deferral.scores["adaptive"]))
+    for predictor, threshold in ((alone, 0.5), (both, together[math.ceil(301 * 0.9) - 1])):
+        expected = intervals(nonconformity_scores(fast_rows), np.full(5, threshold))
+        np.testing.assert_array_equal(predictor.intervals(fast_rows), expected)
     tokens = Tokens.of([[row] for row in range(300)])
     assert alone.probabilities(tokens) == pytest.approx(fast_rows, abs=1e-6)
     expected = cascade(alone.probabilities, compute, "median", deferral.threshold)(tokens)
