@@ -13,7 +13,7 @@ endif
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tripadvisor test coverage test-fuzz test-faults lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
+.PHONY: help repro tripadvisor test coverage test-browser test-fuzz test-faults lint audit lock bench bench-gpu pr-summary clean-checkpoints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,10 @@ test: $(READY) ## run all tests
 
 coverage: $(READY) ## run all tests, and check that they cover 95 % of the branches of ordinal/
 	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+test-browser: $(READY) ## test the web pages in Chromium, which root gets with apt-get if it is missing
+	@.ci/chromium
+	@$(BIN)/pytest --numprocesses=0 tests/browser
 
 test-faults: $(READY) ## kill the full-size pipeline 20 times, and compare its results (half an hour)
 	@$(BIN)/python -m tests.pipeline.faults

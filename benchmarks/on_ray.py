@@ -41,7 +41,8 @@ def write_tables(folder: Path, model: Path, files: int, rows: int) -> None:
 
 def rate(run: Run, worker: Worker, files: Sequence[Input], rows: int) -> float:
     """Return the rows per second, apart from those of the first file."""
-    ends = [time.perf_counter() for _ in run(worker, files)]
+    with run(worker, files) as outcomes:
+        ends = [time.perf_counter() for _ in outcomes]
     return rows * (len(ends) - 1) / (ends[-1] - ends[0])
 
 

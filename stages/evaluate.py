@@ -32,7 +32,7 @@ from ordinal.distributions.calibration import Calibration, apply_temperature
 from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.metrics import all_metrics, bootstrap_intervals, distribution_metrics
-from ordinal.evaluation.plot_tables import plot_tables, reliability
+from ordinal.evaluation.plot_tables import plot_tables, reliability, risk_coverage
 from ordinal.evaluation.predictions import predictions_table
 from ordinal.evaluation.results import headline
 from ordinal.model.classifier import load_calibration, load_classifier, torch_network
@@ -200,6 +200,7 @@ def write_plots(test: Predictions, names: Sequence[str]) -> None:
     tables = plot_tables(labels, test.predicted, test.tokens.lengths, names)
     distributions = {"before": test.uncalibrated, "after": test.probabilities}
     tables["reliability"] = reliability(labels, distributions)
+    tables["risk_coverage"] = risk_coverage(labels, test.predicted, test.probabilities)
     for name, table in tables.items():
         with atomic_file(PLOTS / f"{name}.csv") as path:
             table.to_csv(path, index=False)

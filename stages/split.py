@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 from ordinal.common.columns import PART
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import ROWS_PER_CHUNK, atomic_folder, read_json, write_json
+from ordinal.common.folds import Fold
 from ordinal.common.params import Split
 from ordinal.common.parquet import open_parquet
 from ordinal.common.paths import FACTS, PARTS, REVIEWS, SPLIT, SPLIT_COUNTS
 from ordinal.common.types import Labels, Rows
 from ordinal.data.column_split import codes_of, given_split, group_split, time_split
+from ordinal.data.folds import group_fold, hash_fold, shuffle_fold, stratified_fold
 from ordinal.data.headers import name_key
 from ordinal.data.leaks import count_shared, fingerprints, leak_warnings
 from ordinal.data.split import (
@@ -91,6 +93,8 @@ def assign_parts(
     column: pa.ChunkedArray | None,
     groups: Rows | None,
 ) -> Parts:
+    if params.fold:
+        return assign_fold(Fold.parse(params.fold), params, prints, labels, names, groups)
     shares = (params.train, params.validation, params.test)
     name = params.column or PART
     if params.method == "given":
@@ -108,6 +112,26 @@ def assign_parts(
     if params.method == "stratified":
         return stratified_split(labels, shares, params.seed, names)
     return shuffle_split(len(prints), shares, params.seed)
+
+
+def assign_fold(
+    fold: Fold,
+    params: Split,
+    prints: Prints,
+    labels: Labels,
+    names: Sequence[str],
+    groups: Rows | None,
+) -> Parts:
+    train, seed = params.train / (params.train + params.validation), params.seed
+    if params.method == "group":
+        assert groups is not None
+        assert params.column is not None
+        return group_fold(groups, params.column, fold, train, seed)
+    if params.method == "hash":
+        return hash_fold(prints, fold, train, seed)
+    if params.method == "stratified":
+        return stratified_fold(labels, fold, train, seed, names)
+    return shuffle_fold(len(prints), fold, train, seed)
 
 
 def groups_in(column: pa.ChunkedArray | None, params: Split) -> Rows | None:

@@ -6,6 +6,7 @@ Commands import what they need when they run, so that `ordinal --help` does not 
 import typer
 
 from ordinal.cli import (
+    audit,
     compare,
     encoder,
     export,
@@ -17,6 +18,7 @@ from ordinal.cli import (
     search,
     serve,
     study,
+    watch,
 )
 
 app = typer.Typer(
@@ -30,8 +32,10 @@ app.command()(report.report)
 app.command()(compare.compare)
 app.command()(study.study)
 app.command()(search.search)
+app.command()(audit.audit)
 app.command()(new_data.new_data)
 app.command()(predict.predict)
+app.command()(watch.watch)
 app.command()(serve.serve)
 app.add_typer(encoder.app, name="encoder")
 app.add_typer(export.app, name="export")

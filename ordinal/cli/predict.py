@@ -61,6 +61,13 @@ Out = Annotated[
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Leave the prediction of rows without a text empty.")
 ]
+AbstainAbove = Annotated[
+    int | None,
+    typer.Option(
+        metavar="WIDTH",
+        help="Leave the label empty if the interval has more than this number of labels.",
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -95,6 +102,7 @@ def predict(
     coverage: Coverage = 0.9,
     coverage_by: ByLabel = "none",
     interval: Method = "adaptive",
+    abstain_above: AbstainAbove = None,
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
     formats: Formats = [],  # noqa: B006
@@ -125,11 +133,13 @@ def predict(
         others = {"out": out, "precise": precise, "keep": keep, "workers": workers, "ray": ray}
         check_options(explain, as_json, keep_going=keep_going, **others)
         rule = IntervalRule(coverage, coverage_by, interval)
-        load_once = cache(partial(load, path, precise=exact, **asdict(rule)))
+        load_once = cache(
+            partial(load, path, precise=exact, abstain_above=abstain_above, **asdict(rule))
+        )
         columns = text or _columns_of_model(texts, path, load_once)
-        options = Options(columns, keep, Format.parse(formats), rule)
+        options = Options(columns, keep, Format.parse(formats), rule, abstain_above)
         if explain:
-            _explain(texts, path, options, as_json)
+            _explain(texts, path, load_once, options, as_json)
         elif folder:
             _predict_folder(texts, path, exact, options, folder, workers, ray)
         elif workers or ray:
@@ -167,25 +177,34 @@ def _predict_texts(
 ) -> None:
     """Write the predictions of texts, of lines or of one table to a file or to stdout."""
     from ordinal.prediction.inputs import choose_texts
-    from ordinal.prediction.streaming import predict_rows, table_writer
+    from ordinal.prediction.streaming import abstentions, predict_rows, table_writer
 
     path = Path(out) if out else None
+    abstained = 0
     with table_writer(path) as write:
         source = choose_texts(texts, options.text, path, sys.stdin, options.format, options.keep)
         predictor = load_once()
         if texts and not options.text and not out and sys.stdout.isatty():
-            _print_predictions(predictor, texts)
-            return
-        for table in predict_rows(predictor, source, keep_going):
-            write(table)
+            abstained = _print_predictions(predictor, texts)
+        else:
+            for table in predict_rows(predictor, source, keep_going):
+                write(table)
+                abstained += abstentions(table)
+    _print_abstentions(options, abstained)
 
 
-def _explain(texts: Sequence[str], model: Path, options: "Options", as_json: bool) -> None:
+def _explain(
+    texts: Sequence[str],
+    model: Path,
+    load_once: Callable[[], "Predictor"],
+    options: "Options",
+    as_json: bool,
+) -> None:
     """Print the predictions of texts, of lines or of one table, with the effect of each word."""
     from ordinal.prediction.inputs import choose_texts
 
     source = choose_texts(texts, options.text, None, sys.stdin, options.format, options.text)
-    print_explanations(model, options.interval_rule, source, as_json)
+    _print_abstentions(options, print_explanations(model, load_once, source, as_json))
 
 
 def _predict_folder(
@@ -213,12 +232,26 @@ def _predict_folder(
         f"{summary.predicted:,} rows predicted, {summary.skipped:,} skipped (predicted before), "
         f"{summary.bad:,} bad (listed in {out.rstrip('/')}/_bad_rows)"
     )
+    _print_abstentions(options, summary.abstained)
     if summary.problems:
         problems = "; ".join(summary.problems)
         raise UserError(f"{len(summary.problems)} of the files can't be read: {problems}")
 
 
-def _print_predictions(predictor: "Predictor", texts: Sequence[str]) -> None:
+def _print_predictions(predictor: "Predictor", texts: Sequence[str]) -> int:
+    """Print the predictions of texts as a table, and return the number of those without a label."""
     from ordinal.reporting.terminal import predictions_table
 
-    print_table(predictions_table(texts, predictor.predict(texts)))
+    predictions = predictor.predict(texts)
+    print_table(predictions_table(texts, predictions))
+    return sum(prediction.label is None for prediction in predictions)
+
+
+def _print_abstentions(options: "Options", number: int) -> None:
+    """Print the number of rows without a label on stderr, because stdout may be a table."""
+    if options.abstain_above is not None:
+        width = options.abstain_above
+        print(
+            f"rows without a label: {number:,} (more than {width} in their interval)",
+            file=sys.stderr,
+        )

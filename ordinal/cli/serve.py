@@ -1,7 +1,9 @@
 """`ordinal serve`."""
 
 import os
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +19,9 @@ from ordinal.cli.options import (
     precise_path,
 )
 from ordinal.common.errors import UserError, report_user_errors
+
+if TYPE_CHECKING:
+    from ordinal.prediction.explanation import Explanation
 
 Host = Annotated[
     str,
@@ -77,7 +82,18 @@ def serve(
             predictor = load(
                 path, precise=exact, coverage=coverage, coverage_by=coverage_by, interval=interval
             )
-            app = server.create_app(predictor, hosts, queue, timeout)
+            explain = _explain(exact or path)
+            app = server.create_app(predictor, hosts, queue, timeout, explain)
             address = f"[{host}]" if ":" in host else host
             print(f"http://{address}:{listener.getsockname()[1]}/ (stop with Ctrl-C)", flush=True)
             server.serve(app, listener, access_log)
+
+
+def _explain(model: Path) -> "Callable[[str], Explanation] | None":
+    """Return the function that explains predictions; there is none for an ONNX file."""
+    if model.suffix == ".onnx":
+        return None
+    # Imported here, because an ONNX file needs neither torch nor captum.
+    from ordinal.prediction.explanation import load_explainer
+
+    return load_explainer(model).explain

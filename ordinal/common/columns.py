@@ -26,6 +26,16 @@ def probability_columns(labels: Sequence[str]) -> list[str]:
     return [f"p_{label}" for label in labels]
 
 
+def distinct_names(own: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names of a file's columns that follow our `own`; `_in_file` makes them differ."""
+    taken = list(own)
+    for name in names:
+        while name in taken:
+            name += "_in_file"
+        taken.append(name)
+    return taken[len(own) :]
+
+
 def refuse_own_columns(keep: Sequence[str], labels: Sequence[str], has_parts: bool) -> None:
     """Pass if no column to keep has the name of a column that the pipeline writes.
 

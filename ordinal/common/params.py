@@ -27,6 +27,7 @@ from ordinal.common.columns import ColumnNames, TextColumns, as_list
 from ordinal.common.costs import CheckedCosts
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
+from ordinal.common.folds import Fold
 from ordinal.common.paths import PARAMS
 from ordinal.common.validation import UNKNOWN_KEY, describe, suggest
 
@@ -139,6 +140,8 @@ class Split(Section):
     validation: float = Field(0.1, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
     """Shares of the rows; they add up to 1."""
+    fold: str | None = None
+    """Such as 2/5: the test rows are fold 2 of 5, and `train` and `validation` share the others."""
 
     @field_validator("column", mode="before")
     @classmethod
@@ -151,6 +154,18 @@ class Split(Section):
         if self.column is None and self.method in ("group", "time"):
             what = {"group": "the groups", "time": "the dates"}[self.method]
             raise ValueError(f"method {self.method} needs a column: set column to that of {what}")
+        return self
+
+    @model_validator(mode="after")
+    def _method_has_folds(self) -> Self:
+        if self.fold is None:
+            return self
+        Fold.parse(self.fold)
+        if self.method in ("time", "given"):
+            raise ValueError(
+                f"method {self.method} has no folds: set fold to null, or method to shuffle, hash, "
+                "stratified or group"
+            )
         return self
 
     @model_validator(mode="after")

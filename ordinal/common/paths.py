@@ -30,6 +30,8 @@ MODEL_CARD = Path("metrics/model_card.md")
 PLOTS = Path("metrics/plots")
 STUDY_RESULTS = Path("metrics/studies")
 SEARCH_RESULTS = Path("metrics/searches")
+AUDIT_RESULTS = Path("metrics/audit")
+AUDIT = Path("data/audit")  # has texts, so git ignores it
 
 STUDIES = Path("studies")
 DVC_LOCK = Path("dvc.lock")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -95,14 +94,14 @@ def given_split(
 def group_split(codes: Rows, name: str, shares: Sequence[float], seed: int) -> Parts:
     """Split at random, with all rows of a group in one part.
 
-    The groups are put in a random order, which is cut in three where the shares of the rows are
-    best. Of several orders, one with nearly the wanted shares is taken.
+    The groups are put in a random order, which is cut where the shares of the rows are best. Of
+    several orders, one with nearly the wanted shares is taken.
     `sklearn.model_selection.GroupShuffleSplit` takes shares of the groups, not of the rows.
 
     Args:
         codes: Group of each row, shape (rows,).
         name: The name of the column of the groups.
-        shares: Shares of train, validation and test, which add up to 1.
+        shares: Shares of the parts, which add up to 1.
         seed: Seed of the order.
 
     Raises:
@@ -111,19 +110,31 @@ def group_split(codes: Rows, name: str, shares: Sequence[float], seed: int) -> P
     refuse_missing_values(codes, name)
     sizes = np.bincount(codes)
     _refuse_few(len(sizes), name, "group")
-    wanted = np.array(shares) * len(codes)
+    return cut_groups(sizes, shares, seed)[codes].astype(np.int8)
+
+
+def cut_groups(sizes: Rows, shares: Sequence[float], seed: int) -> Rows:
+    """Return the part of each group, shape (groups,), at random.
+
+    Args:
+        sizes: Rows of each group, at least as many groups as parts.
+        shares: Shares of the parts, which add up to 1.
+        seed: Seed of the order.
+    """
+    rows = sizes.sum()
+    wanted = np.array(shares) * rows
     draw = np.random.default_rng(seed)
-    best, smallest = np.zeros(len(sizes), np.int8), np.inf
+    best, smallest = np.zeros(len(sizes), np.int64), np.inf
     for _ in range(TRIES):
         order = draw.permutation(len(sizes))
-        parts = np.empty(len(sizes), np.int8)
+        parts = np.empty(len(sizes), np.int64)
         parts[order] = _cut(sizes[order], shares)
-        deviation = np.abs(np.bincount(parts, sizes, len(PARTS)) - wanted).sum()
+        deviation = np.abs(np.bincount(parts, sizes, len(shares)) - wanted).sum()
         if deviation < smallest:
             best, smallest = parts, deviation
-        if smallest <= TOLERANCE * len(codes):
+        if smallest <= TOLERANCE * rows:
             break
-    return best[codes]
+    return best
 
 
 def time_split(column: pa.ChunkedArray, name: str, shares: Sequence[float]) -> Parts:
@@ -144,7 +155,7 @@ def time_split(column: pa.ChunkedArray, name: str, shares: Sequence[float]) -> P
     times = times_of(values, lambda code: _place(name, int(np.argmax(codes == code))))
     distinct, moment = np.unique(times[codes], return_inverse=True)
     _refuse_few(len(distinct), name, "time")
-    return _cut(np.bincount(moment), shares)[moment]
+    return _cut(np.bincount(moment), shares)[moment].astype(np.int8)
 
 
 def _refuse_few(number: int, name: str, method: str) -> None:
@@ -156,19 +167,20 @@ def _refuse_few(number: int, name: str, method: str) -> None:
         )
 
 
-def _cut(sizes: npt.NDArray[np.int64], shares: Sequence[float]) -> Parts:
+def _cut(sizes: Rows, shares: Sequence[float]) -> Rows:
     """Return the part of each unit of rows, in their order, with at least one unit per part.
 
     Args:
         sizes: Rows of each unit, at least as many units as parts.
-        shares: Shares of the rows of train, validation and test.
+        shares: Shares of the rows of the parts.
     """
     ends = np.cumsum(sizes)
     wanted: Floats = np.cumsum(shares) * ends[-1]
-    first, second = (int(np.abs(ends - end).argmin()) + 1 for end in wanted[:2])
-    first = min(first, len(sizes) - 2)
-    second = min(max(second, first + 1), len(sizes) - 1)
-    parts = np.full(len(sizes), TEST, np.int8)
-    parts[:second] = VALIDATION
-    parts[:first] = TRAIN
+    parts = np.zeros(len(sizes), np.int64)
+    cut, left = 0, len(shares) - 1
+    for part, end in enumerate(wanted[:-1], 1):
+        nearest = int(np.abs(ends - end).argmin()) + 1
+        cut = min(max(nearest, cut + 1), len(sizes) - left)
+        parts[cut:] = part
+        left -= 1
     return parts

@@ -12,7 +12,7 @@ from ordinal.common.choices import SplitMethod
 from ordinal.common.errors import UserError
 from ordinal.common.labels import list_labels
 from ordinal.common.paths import PARTS
-from ordinal.common.types import Labels, Rows
+from ordinal.common.types import Floats, Labels, Rows
 
 Parts = npt.NDArray[np.int8]
 """Index in `PARTS` of each row's part, shape (rows,)."""
@@ -62,12 +62,18 @@ def hash_split(prints: Prints, shares: Sequence[float], seed: int) -> Parts:
         seed: Key of the hash.
     """
     first, second = shares[0], shares[0] + shares[1]
+    places = hashed_places(prints, seed)
+    return ((places >= first).astype(np.int8) + (places >= second)).astype(np.int8)
+
+
+def hashed_places(prints: Prints, seed: int) -> Floats:
+    """Return a number from 0 to 1 for each row, shape (rows,), which only depends on its text."""
     key = seed.to_bytes(8, "big")
     uniform = (
         int.from_bytes(hashlib.blake2b(print_, digest_size=8, key=key).digest(), "big") / 2**64
         for print_ in prints
     )
-    return np.fromiter(((u >= first) + (u >= second) for u in uniform), np.int8)
+    return np.fromiter(uniform, np.float64)
 
 
 def stratified_split(

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from ordinal.common.types import Labels, Probabilities
+from ordinal.evaluation.abstention import expected_errors, risk_curve
 from ordinal.evaluation.metrics import ECE_BINS, confidence_bins
 
 LENGTH_BINS = 5
+RISK_POINTS = 100
 
 
 def plot_tables(
@@ -75,3 +77,16 @@ def reliability(labels: Labels, distributions: Mapping[str, Probabilities]) -> p
         table = pd.DataFrame(sums).div(rows, axis=0).round(6).assign(rows=rows, calibration=which)
         tables.append(table[rows > 0])
     return pd.concat(tables, ignore_index=True)
+
+
+def risk_coverage(labels: Labels, predicted: Labels, probabilities: Probabilities) -> pd.DataFrame:
+    """Return points of the `abstention.risk_curve`, at most `RISK_POINTS`: `kept` and `mae`.
+
+    `kept` is the share of rows that are kept when the least certain ones are left out first, and
+    `mae` their mean absolute error.
+    """
+    errors = np.abs(labels - predicted).astype(np.float64)
+    curve, count = risk_curve(errors, expected_errors(probabilities, predicted)), len(labels)
+    # Rounded up, in whole numbers.
+    kept = np.unique(-(-np.arange(1, RISK_POINTS + 1) * count // RISK_POINTS))
+    return pd.DataFrame({"kept": (kept / count).round(6), "mae": curve[kept - 1].round(6)})

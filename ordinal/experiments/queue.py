@@ -16,25 +16,29 @@ import psutil
 from tqdm import tqdm
 
 from ordinal.common.errors import UserError, one_line
-from ordinal.common.paths import SEARCH_RESULTS, STUDIES, STUDY_RESULTS
+from ordinal.common.paths import AUDIT_RESULTS, SEARCH_RESULTS, STUDIES, STUDY_RESULTS
 from ordinal.experiments.overrides import SEED
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 
+RESULTS = (STUDIES, STUDY_RESULTS, SEARCH_RESULTS, AUDIT_RESULTS)
+"""Folders that may have changes: no run depends on them."""
 POLL_SECONDS = 5
 IDLE_POLLS = 3  # with nothing pending, after which the runs that are left have failed
 
 
 def run_variants(
-    variants: Mapping[str, Sequence[str]], seeds: int, jobs: int
+    variants: Mapping[str, Sequence[str]], seeds: int, jobs: int, what: str = "study"
 ) -> dict[str, list[str]]:
     """Run each variant, given by its DVC overrides, with the seeds 1 to `seeds`, `jobs` at a time.
 
     The runs are DVC experiments of the current commit. Runs that this commit already has are not
     repeated. If this function is interrupted, DVC's workers continue in the background, and the
     next call waits for the runs that are left.
+
+    Without a terminal, it logs each run that ends, in a line that begins with `what`.
 
     Returns the names of the experiments of each variant, one per seed.
 
@@ -54,7 +58,7 @@ def run_variants(
         for run, overrides in runs.items():
             if names[run] not in present:
                 enqueue(repo, names[run], overrides)
-        if failed := _wait(repo, set(names.values()), jobs):
+        if failed := _wait(repo, set(names.values()), jobs, what):
             raise UserError(
                 f"{len(failed)} of {len(names)} runs failed ({', '.join(failed)}): see "
                 f"`dvc queue logs {failed[0]}` for the reason; the other runs are kept"
@@ -125,7 +129,7 @@ def refuse_untracked(files: Iterable[Path]) -> None:
 
 def _refuse_changes() -> None:
     """Refuse uncommitted changes: the runs are experiments of a commit, so it has to be theirs."""
-    ignored = [f":!{folder}" for folder in (STUDIES, STUDY_RESULTS, SEARCH_RESULTS)]
+    ignored = [f":!{folder}" for folder in RESULTS]
     changes = ["git", "diff", "--quiet", "HEAD", "--", ".", *ignored]
     if subprocess.run(changes, check=False).returncode:
         raise UserError(
@@ -163,7 +167,7 @@ def enqueue(repo: "Repo", name: str, overrides: Sequence[str]) -> None:
         raise UserError(f"'{name}' can't be queued: {one_line(error)}") from None
 
 
-def _wait(repo: "Repo", names: set[str], jobs: int) -> list[str]:
+def _wait(repo: "Repo", names: set[str], jobs: int, what: str) -> list[str]:
     """Wait until all runs of `names` have ended, report progress, and return those that failed."""
     finished = finished_runs(repo).keys() & names
     with tqdm(total=len(names), initial=len(finished), unit="run", disable=None) as bar:
@@ -172,7 +176,7 @@ def _wait(repo: "Repo", names: set[str], jobs: int) -> list[str]:
                 finished.add(name)
                 bar.update()
                 if bar.disable:
-                    print(f"study: {len(finished)} of {len(names)}: {name}", flush=True)
+                    print(f"{what}: {len(finished)} of {len(names)}: {name}", flush=True)
     return sorted(names - finished)
 
 

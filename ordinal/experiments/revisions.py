@@ -1,6 +1,7 @@
 """Read files of a run, given by its Git revision, from the working tree, Git, or DVC."""
 
 import io
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ordinal.common.errors import UserError, one_line
-from ordinal.common.paths import MODEL, MODEL_CARD, PARAMS, PREDICTIONS
+from ordinal.common.paths import FACTS, MODEL, MODEL_CARD, PARAMS, PREDICTIONS, SPLIT
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -31,6 +33,28 @@ def predictions(revision: str, part: Part = "test") -> pd.DataFrame:
     """
     content = _read(PREDICTIONS / f"{part}.parquet", revision, "the predictions")
     return pd.read_parquet(io.BytesIO(content))
+
+
+def reviews(revision: str, part: Part = "test") -> pd.DataFrame:
+    """Return the rows of a part of a run: `row`, `text`, `label` and the kept columns.
+
+    Raises:
+        UserError: there is no such revision, or neither cache nor remote has its split.
+    """
+    content = _read(SPLIT / f"{part}.parquet", revision, "the split")
+    # In Arrow's types, whole numbers stay so next to missing values.
+    table: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas(types_mapper=pd.ArrowDtype)
+    return table
+
+
+def label_names(revision: str) -> list[str]:
+    """Return the names of the K labels of a run, lowest first.
+
+    Raises:
+        UserError: there is no such revision, or neither cache nor remote has its reviews.
+    """
+    labels: list[str] = json.loads(_read(FACTS, revision, "the reviews"))["labels"]
+    return labels
 
 
 def parameters(commit: str) -> str:

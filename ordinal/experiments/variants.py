@@ -14,6 +14,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.types import Floats
 from ordinal.evaluation.metrics import error_costs, ranked_probability_score
 from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows, shared_costs
+from ordinal.evaluation.significance import holm
 
 
 @dataclass(frozen=True)
@@ -141,21 +142,6 @@ def estimate(values: Floats) -> Estimate:
     half = error * float(stats.t.ppf(0.975, freedom))
     p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))
     return Estimate(mean, mean - half, mean + half, p_value)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number, in the order given (Holm 1979).
-
-    The probability that any true hypothesis has an adjusted p-value of 5 % or less is at most 5 %,
-    whatever the dependence between the tests.
-    """
-    values = np.array(p_values, dtype=np.float64)
-    order = values.argsort()
-    factors = np.arange(len(values), 0, -1)
-    adjusted = np.empty_like(values)
-    # An adjusted p-value is at least that of every smaller p-value.
-    adjusted[order] = np.maximum.accumulate(values[order] * factors).clip(max=1)
-    return [float(value) for value in adjusted]
 
 
 def _refuse_unpaired(runs: Mapping[str, Sequence[pd.DataFrame]], reference: str) -> None:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -16,6 +17,7 @@ import psutil
 import pyarrow as pa
 from tqdm import tqdm
 
+from ordinal.common.choices import Accelerator
 from ordinal.common.errors import UserError
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import refuse_missing
@@ -40,7 +42,7 @@ from ordinal.prediction.parts import (
     predict_block,
 )
 from ordinal.prediction.predictor import Predictor
-from ordinal.prediction.storage import files_below, join, local_copy, rows_in
+from ordinal.prediction.storage import files_below, join, local_copy, missing_in, rows_in
 
 BYTES_PER_WORKER = 1 << 20  # less text is predicted sooner than another process is started
 MEMORY_PER_WORKER = 1 << 30  # bytes, next to the model
@@ -62,8 +64,18 @@ class Worker:
     @cached_property
     def predictor(self) -> Predictor:
         """The model, which is loaded on first use."""
-        rule = asdict(self.job.options.interval_rule)
-        return load(self.model, precise=self.precise, **rule)
+        return self.load()
+
+    def load(self, accelerator: Accelerator = "auto") -> Predictor:
+        """Load the model."""
+        options = self.job.options
+        return load(
+            self.model,
+            precise=self.precise,
+            abstain_above=options.abstain_above,
+            accelerator=accelerator,
+            **asdict(options.interval_rule),
+        )
 
     @property
     def forms(self) -> list[Path]:
@@ -71,8 +83,8 @@ class Worker:
         return [self.model] if self.precise is None else [self.model, self.precise]
 
 
-Run = Callable[[Worker, Sequence[Input]], Iterator[Outcome]]
-"""A way to predict files, which yields the outcomes of blocks in any order."""
+Run = Callable[[Worker, Sequence[Input]], AbstractContextManager[Iterator[Outcome]]]
+"""A way to predict files: it starts, and gives the outcomes of blocks in any order."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,8 @@ class Summary:
     """Rows predicted by earlier runs."""
     bad: int
     """Rows without usable text."""
+    abstained: int
+    """Rows without a label, by this run and earlier ones."""
     problems: Sequence[str]
     """The reasons why files can't be read."""
 
@@ -120,7 +134,10 @@ def predict_folder(
     after = files_below(out)
     skipped, written = (_rows(out, filter(PART.fullmatch, parts)) for parts in (before, after))
     bad = _rows(out, [name for name in after if name.startswith(f"{BAD_ROWS}/")])
-    return Summary(written - skipped, skipped, bad, [*problems.values()])
+    abstained = 0
+    if options.abstain_above is not None:
+        abstained = _sum(partial(missing_in, column="label"), out, filter(PART.fullmatch, after))
+    return Summary(written - skipped, skipped, bad, abstained, [*problems.values()])
 
 
 def _columns(files: Sequence[Input], options: Options) -> pa.Schema:
@@ -139,7 +156,9 @@ def _columns(files: Sequence[Input], options: Options) -> pa.Schema:
 
 def _run(run: Run, worker: Worker, files: Sequence[Input]) -> dict[str, str]:
     """Predict files, and return by file the reasons why some can't be read."""
-    problems = _report(run(worker, files), files)
+    # The progress bar comes after the start, because that of Ray replaces stderr.
+    with run(worker, files) as outcomes:
+        problems = _report(outcomes, files)
     remove_parts(worker.job.out, {file.id for file in files if file.name in problems})
     _refuse_lost(worker.job.out, [file for file in files if file.name not in problems])
     return problems
@@ -168,11 +187,18 @@ def _report(outcomes: Iterable[Outcome], files: Sequence[Input]) -> dict[str, st
 
 
 def _rows(out: str, parts: Iterable[str]) -> int:
+    return _sum(rows_in, out, parts)
+
+
+def _sum(count: Callable[[str], int], out: str, parts: Iterable[str]) -> int:
     with ThreadPoolExecutor() as pool:
-        return sum(pool.map(lambda part: rows_in(join(out, part)), parts))
+        return sum(pool.map(lambda part: count(join(out, part)), parts))
 
 
-def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> Iterator[Outcome]:
+@contextmanager
+def in_processes(
+    number: int | None, worker: Worker, files: Sequence[Input]
+) -> Iterator[Iterator[Outcome]]:
     """Predict files in several processes, each with its own model and share of the CPUs.
 
     Args:
@@ -188,13 +214,13 @@ def in_processes(number: int | None, worker: Worker, files: Sequence[Input]) -> 
     blocks = divide(files, wanted)
     number = min(wanted, len(blocks))
     if number == 1:
-        yield from map(worker, blocks)
+        yield map(worker, blocks)
         return
     threads = max(1, _cpus() // number)
     with ProcessPoolExecutor(number, get_context("spawn"), _start, (worker, threads)) as pool:
         try:
             futures = [pool.submit(_predict, block) for block in blocks]
-            yield from (future.result() for future in as_completed(futures))
+            yield (future.result() for future in as_completed(futures))
         except BrokenProcessPool:
             raise UserError(
                 "a process of the prediction was killed, perhaps for lack of memory: run the "

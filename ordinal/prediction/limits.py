@@ -1,7 +1,7 @@
 """Limits of what clients can ask of the server: bytes, time, and requests at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from fastapi import HTTPException
@@ -63,15 +63,15 @@ class Queue:
 
 
 class BoundedQueue:
-    """Middleware that refuses requests to a path, unread, while its queue is full."""
+    """Middleware that refuses requests to some paths, unread, while their queue is full."""
 
-    def __init__(self, app: ASGIApp, path: str, queue: Queue) -> None:
+    def __init__(self, app: ASGIApp, paths: Collection[str], queue: Queue) -> None:
         self.app = app
-        self.path = path
+        self.paths = paths
         self.queue = queue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
-        if scope["type"] != "http" or scope["path"] != self.path:
+        if scope["type"] != "http" or scope["path"] not in self.paths:
             await self.app(scope, receive, send)
         elif self.queue.requests >= self.queue.most:
             await JSONResponse({"detail": FULL}, 503, RETRY)(scope, receive, send)

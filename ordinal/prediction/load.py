@@ -22,6 +22,7 @@ def load(
     coverage: float = 0.9,
     coverage_by: CoverageBy = "none",
     interval: Interval = "adaptive",
+    abstain_above: int | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
 ) -> Predictor:
@@ -34,19 +35,22 @@ def load(
         coverage: Share of texts whose interval is to contain the true label.
         coverage_by: label for this share of the texts of each label.
         interval: Method of the intervals, as in `Evaluate`.
+        abstain_above: Texts whose interval has more labels than this get no label.
         accelerator: Device that computes a folder's network, as in `Train`. An ONNX file is
             computed on the CPU.
         precision: Precision of the network of a folder of the train stage, as in `Train`.
 
     Raises:
-        UserError: there is no such model, `coverage` is not between 0 and 1, there is no GPU for
-            `accelerator="gpu"`, `precision` is `bf16-mixed` and the model an ONNX file, or `model`
-            is not a fast form of `precise`.
+        UserError: there is no such model, `coverage` is not between 0 and 1, `abstain_above` is not
+            between 1 and the number of labels minus 1, there is no GPU for `accelerator="gpu"`,
+            `precision` is `bf16-mixed` and the model an ONNX file, or `model` is not a fast form of
+            `precise`.
     """
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
     rule = IntervalRule(coverage, coverage_by, interval)
     fast = _load_form(Path(model), rule, accelerator, precision)
+    fast = replace(fast, abstain_above=_checked_width(abstain_above, len(fast.labels)))
     if precise is None:
         return fast
     if fast.deferral is None:
@@ -58,6 +62,15 @@ def load(
     if fingerprint(slow.calibration) != fast.deferral.model:
         raise UserError(f"{model} was not exported from {precise}: export it again")
     return replace(fast, precise=slow.probabilities)
+
+
+def _checked_width(width: int | None, labels: int) -> int | None:
+    if width is not None and not 1 <= width < labels:
+        raise UserError(
+            f"abstain-above is {width}: it has to be at least 1 and below the number of labels, "
+            f"{labels}"
+        )
+    return width
 
 
 def _load_form(

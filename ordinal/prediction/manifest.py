@@ -23,6 +23,7 @@ NAMES = {
     "coverage": "--coverage",
     "coverage_by": "--coverage-by",
     "interval": "--interval",
+    "abstain_above": "--abstain-above",
     "precise": "model for --precise",
     "text": "--text",
     "keep": "--keep",
@@ -40,6 +41,7 @@ def settings(
     return {
         "model": model_checksum(model),
         **asdict(options.interval_rule),
+        "abstain_above": options.abstain_above,
         "precise": precise and model_checksum(precise),
         "text": [*options.text],
         "keep": [*options.keep],

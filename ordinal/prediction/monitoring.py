@@ -21,7 +21,7 @@ from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokens import Tokens
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-PATHS = ("/", "/health", "/metrics", "/openapi.json", "/page", "/predict")
+PATHS = ("/", "/explain", "/health", "/metrics", "/openapi.json", "/page", "/predict")
 
 
 class Metrics:

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ import numpy.typing as npt
 from ordinal.common.errors import DEBUG, UserError, one_line
 from ordinal.prediction.blocks import Block, Input, divide
 from ordinal.prediction.folder import Worker
-from ordinal.prediction.load import load
 from ordinal.prediction.manifest import model_files
 from ordinal.prediction.parts import Outcome
 
@@ -34,9 +33,10 @@ OBJECT_STORE = 256 << 20  # bytes, next to the model; blocks need next to none
 Bytes = npt.NDArray[np.uint8]
 
 
+@contextmanager
 def on_ray(
     address: str, actors: int | None, worker: Worker, files: Sequence[Input]
-) -> Iterator[Outcome]:
+) -> Iterator[Iterator[Outcome]]:
     """Predict files with actors that hold one model each, on a GPU if the cluster has some.
 
     If a node fails, the other actors predict its blocks.
@@ -52,8 +52,7 @@ def on_ray(
             loaded.
     """
     # Ray would report a model that can't be loaded with the traceback of an actor.
-    rule = asdict(worker.job.options.interval_rule)
-    load(worker.model, precise=worker.precise, accelerator="cpu", **rule)
+    worker.load("cpu")
     forms = [_read(form) for form in worker.forms]
     size = sum(content.nbytes for form in forms for content in form.values())
     with _cluster(address, size) as ray:
@@ -70,11 +69,15 @@ def on_ray(
             num_gpus=1 if gpus else None,
             fn_constructor_args=(worker, blocks, ray.put(forms), str(Path.cwd())),
         )
-        for row in outcomes.iter_rows():
-            outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
-            if isinstance(outcome, Exception):
-                raise outcome
-            yield outcome
+        yield map(_outcome, outcomes.iter_rows())
+
+
+def _outcome(row: Mapping[str, bytes]) -> Outcome:
+    """Return the outcome that an actor has returned, or raise its error."""
+    outcome: Outcome | Exception = pickle.loads(row["outcome"])  # noqa: S301 (ours)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _processors(ray: Any, model: Path) -> tuple[int, int]:

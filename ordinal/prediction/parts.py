@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ordinal.common.columns import probability_columns
+from ordinal.common.columns import distinct_names, probability_columns
 from ordinal.common.errors import UserError, one_line, quoted
 from ordinal.common.formats import Format
 from ordinal.data.carried import table_schema
@@ -21,7 +21,7 @@ from ordinal.prediction.blocks import Block, Input
 from ordinal.prediction.inputs import chunk_of, read_rows
 from ordinal.prediction.predictor import Predictor
 from ordinal.prediction.storage import files_below, join, local_copy, written_whole
-from ordinal.prediction.streaming import distinct_names, prediction_table
+from ordinal.prediction.streaming import prediction_table
 
 ROWS_PER_PART = 8192  # an interrupted process loses at most these
 BAD_ROWS = "_bad_rows"
@@ -42,6 +42,8 @@ class Options:
     """The known fields of the format of the files."""
     interval_rule: IntervalRule = field(default_factory=IntervalRule)
     """The choice of the label intervals."""
+    abstain_above: int | None = None
+    """Texts whose interval has more labels than this get no label."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ Columns = Mapping[str, str | None]
 class Prediction:
     """The prediction for one text, with labels by name."""
 
-    label: str
+    label: str | None
+    """None if the predictor abstains."""
     low: str
     """Lowest label of the conformal interval."""
     high: str
@@ -49,6 +50,8 @@ class Predictor:
     calibration: Calibration
     interval_rule: IntervalRule = field(default_factory=IntervalRule)
     """The choice of the label intervals."""
+    abstain_above: int | None = None
+    """Texts whose interval has more labels than this get no label; None: every text gets one."""
     deferral: Deferral | None = None
     """The calibration of a cascade with `precise`, if this is a fast form of a model."""
     precise: Compute | None = None
@@ -79,7 +82,7 @@ class Predictor:
         joined = []
         for number, text in enumerate(texts, start=1):
             try:
-                joined.append(self._text_of(text))
+                joined.append(self.text_of(text))
             except ValueError as error:
                 raise UserError(f"text {number} of {len(texts)} {error}") from None
         if not joined:
@@ -89,16 +92,25 @@ class Predictor:
         probabilities = self.probabilities(Tokens.of(ids))
         lows, highs = self.intervals(probabilities)
         labels = decode(probabilities, self.rule, self.costs)
+        most = len(self.labels) if self.abstain_above is None else self.abstain_above
+        named = [
+            self.labels[label] if width <= most else None
+            for label, width in zip(labels, highs - lows + 1, strict=True)
+        ]
         names = self.labels
         return [
-            Prediction(names[label], names[low], names[high], dict(zip(names, row, strict=True)))
+            Prediction(label, names[low], names[high], dict(zip(names, row, strict=True)))
             for label, low, high, row in zip(
-                labels, lows, highs, probabilities.tolist(), strict=True
+                named, lows, highs, probabilities.tolist(), strict=True
             )
         ]
 
-    def _text_of(self, row: str | Columns) -> str:
-        """Return the text of a row, or raise a ValueError if it is not usable."""
+    def text_of(self, row: str | Columns) -> str:
+        """Return the text of a row, whose columns are joined.
+
+        Raises:
+            ValueError: it is not usable.
+        """
         if isinstance(row, str):
             text = row
         elif not self.columns:

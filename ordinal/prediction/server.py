@@ -5,11 +5,12 @@ import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -17,25 +18,26 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment
-from pydantic import (
-    BaseModel,
-    Discriminator,
-    FailFast,
-    Field,
-    Tag,
-    WithJsonSchema,
-    create_model,
-)
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from uvicorn.config import LOGGING_CONFIG
 
 from ordinal.common.errors import UserError
-from ordinal.prediction.limits import MAX_BYTES, BoundedQueue, Headers, LimitedBody, Queue
+from ordinal.prediction.limits import BoundedQueue, Headers, LimitedBody, Queue
 from ordinal.prediction.monitoring import Measured, Metrics
-from ordinal.prediction.predictor import Prediction, Predictor
+from ordinal.prediction.predictor import Columns, Predictor
+from ordinal.prediction.schemas import (
+    MAX_CHARACTERS,
+    MAX_TEXTS,
+    REFUSALS,
+    ExplainedPrediction,
+    Health,
+    Predictions,
+    bodies,
+)
 
-MAX_TEXTS = 64
-MAX_CHARACTERS = 10_000  # per text
+if TYPE_CHECKING:
+    from ordinal.prediction.explanation import Explanation
+
 QUEUE = 32
 TIMEOUT = 30.0
 
@@ -50,71 +52,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-Text = Annotated[
-    str, Field(min_length=1, max_length=MAX_CHARACTERS, json_schema_extra={"pattern": r"\S"})
-]
-
-
-class Texts(BaseModel):
-    """Texts to predict. Each must contain more than white space."""
-
-    # Validation stops at the first error, because a body could contain millions.
-    texts: Annotated[list[Text], Field(max_length=MAX_TEXTS), FailFast()]
-
-
-def texts_or_rows(columns: Sequence[str]) -> type[Texts]:
-    """Return the body for a model with several text columns: a text may be a row of them."""
-    cell = {"anyOf": [{"type": "string", "maxLength": MAX_CHARACTERS}, {"type": "null"}]}
-    filled = {"type": "string", "pattern": r"\S"}
-    schema = {
-        "type": "object",
-        "properties": dict.fromkeys(columns, cell),
-        "additionalProperties": False,
-        "anyOf": [{"required": [name], "properties": {name: filled}} for name in columns],
-    }
-    # `Predictor.predict` checks the columns, too.
-    cells = dict[str, Annotated[str, Field(max_length=MAX_CHARACTERS)] | None]
-    row = Annotated[cells, WithJsonSchema(schema), Tag("row")]
-    kind = Discriminator(lambda value: "row" if isinstance(value, dict) else "text")
-    either: Any = Annotated[Annotated[Text, Tag("text")] | row, kind]
-    field: Any = Annotated[list[either], Field(max_length=MAX_TEXTS), FailFast()]
-    return create_model("Texts", __base__=Texts, texts=field)
-
-
-class Predictions(BaseModel):
-    """One prediction per text, in the order of the texts."""
-
-    labels: list[str]
-    """All labels, lowest first."""
-    coverage: float
-    """Share of texts whose interval from `low` to `high` is expected to contain the true label."""
-    predictions: list[Prediction]
-
-
-class Health(BaseModel):
-    """Answer of a running server."""
-
-    status: str = "ok"
-
-
-class Problem(BaseModel):
-    """Reason why a request was refused."""
-
-    detail: str
-
-
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description}
-    for status, description in {
-        400: "The body can't be read.",
-        408: "The body took too long to arrive.",
-        413: f"The body is larger than {MAX_BYTES} bytes.",
-        415: "The body is not of type application/json.",
-        422: "The body does not have the declared form.",
-        500: "The request failed in a way that the server did not expect.",
-        503: "Too many requests wait, or this one waited too long. Retry-After says when to retry.",
-    }.items()
-}
+Explain = Callable[[str], "Explanation"]
 
 
 def create_app(
@@ -122,6 +60,7 @@ def create_app(
     hosts: Sequence[str] = LOOPBACK,
     queue_size: int = QUEUE,
     timeout: float = TIMEOUT,
+    explain: Explain | None = None,
 ) -> FastAPI:
     """Create the app.
 
@@ -131,6 +70,7 @@ def create_app(
             DNS rebinding: a website can't point its own domain at this machine and read answers.
         queue_size: requests that may wait for a prediction; further ones are refused.
         timeout: seconds that a request may wait, and that its body may take to arrive.
+        explain: explains the prediction of a text; without it, the app has no /explain.
     """
     # FastAPI's documentation pages are off because they load scripts from other servers.
     app = FastAPI(title="ordinal", docs_url=None, redoc_url=None)
@@ -138,21 +78,27 @@ def create_app(
     metrics = Metrics(lambda: queue.requests)
     # The last one is the first to get a request.
     app.add_middleware(LimitedBody, timeout=timeout)
-    app.add_middleware(BoundedQueue, path="/predict", queue=queue)
+    app.add_middleware(BoundedQueue, paths=("/predict", "/explain"), queue=queue)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     app.add_middleware(Headers, headers=HEADERS)
     app.add_middleware(Measured, metrics=metrics)
     _answer_errors(app)
-    _add_pages(app, predictor, metrics)
-    _add_prediction(app, metrics.count_deferred(predictor), queue, metrics)
+    _add_pages(app, predictor, metrics, explain is not None)
+    _add_prediction(app, metrics.count_deferred(predictor), explain, queue, metrics)
     return app
 
 
-def _add_pages(app: FastAPI, predictor: Predictor, metrics: Metrics) -> None:
+def _add_pages(app: FastAPI, predictor: Predictor, metrics: Metrics, explains: bool) -> None:
     """Add everything that is answered without a prediction."""
     app.mount("/page", StaticFiles(directory=PAGE))
     template = Environment(autoescape=True).from_string((PAGE / "index.html").read_text("utf-8"))
-    html = template.render(columns=predictor.columns)
+    html = template.render(
+        labels=predictor.labels,
+        columns=predictor.columns,
+        explains=explains,
+        most_texts=MAX_TEXTS,
+        most_characters=MAX_CHARACTERS,
+    )
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
@@ -168,21 +114,38 @@ def _add_pages(app: FastAPI, predictor: Predictor, metrics: Metrics) -> None:
         return metrics.page()
 
 
-def _add_prediction(app: FastAPI, predictor: Predictor, queue: Queue, metrics: Metrics) -> None:
-    body_type = texts_or_rows(predictor.columns) if predictor.columns else Texts
+def _add_prediction(
+    app: FastAPI, predictor: Predictor, explain: Explain | None, queue: Queue, metrics: Metrics
+) -> None:
+    """Add what is computed by the model, one request at a time."""
+    body_of_texts, body_of_text = bodies(predictor.columns)
+    about = {"labels": list(predictor.labels), "coverage": predictor.interval_rule.coverage}
 
     @app.post("/predict", responses=REFUSALS, dependencies=[Depends(_json_only)])
-    async def predict(request: Request, body: body_type) -> Predictions:  # type: ignore[valid-type]
+    async def predict(request: Request, body: body_of_texts) -> Predictions:  # type: ignore[valid-type]
         """Predict a batch of texts."""
         texts = body.texts  # type: ignore[attr-defined]
         compute = partial(predictor.predict, texts)
         predictions = await queue.run(compute, request.is_disconnected)
         metrics.texts.inc(len(texts))
-        return Predictions(
-            labels=list(predictor.labels),
-            coverage=predictor.interval_rule.coverage,
-            predictions=predictions,
-        )
+        return Predictions(predictions=predictions, **about)
+
+    if explain is None:
+        return
+
+    def explained(row: str | Columns) -> ExplainedPrediction:
+        [prediction] = predictor.predict([row])
+        text = predictor.text_of(row)
+        words = asdict(explain(text))
+        return ExplainedPrediction(prediction=prediction, text=text, **words, **about)
+
+    @app.post("/explain", responses=REFUSALS, dependencies=[Depends(_json_only)])
+    async def explain_text(request: Request, body: body_of_text) -> ExplainedPrediction:  # type: ignore[valid-type]
+        """Predict a text, and return the effect of each of its words."""
+        compute = partial(explained, body.text)  # type: ignore[attr-defined]
+        answer = await queue.run(compute, request.is_disconnected)
+        metrics.texts.inc()
+        return answer
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -225,7 +188,11 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        listener = socket.create_server((host, port), family=family)
+        # Inherited by each connection. Otherwise, the body of an answer would wait until the client
+        # has acknowledged the headers, which clients delay by 40 ms (Nagle's algorithm).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         # Python appends the address, in parentheses, to some messages.
         reason = (error.strerror or str(error)).partition(" (")[0].lower()
@@ -263,6 +230,9 @@ def _sentence(error: RequestValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return f"the body is not JSON: {first['ctx']['error']}"
-    location = first["loc"]
-    place = f"text {location[2] + 1}" if len(location) > 2 else ".".join(location)
+    match first["loc"]:
+        case _, "texts", int(number), *_:
+            place = f"text {number + 1}"
+        case location:
+            place = ".".join(location[:2])
     return f"{place}: {first['msg']}"

@@ -92,10 +92,22 @@ def read_text(name: str) -> str | None:
 
 def rows_in(name: str) -> int:
     """Return the number of rows of a Parquet file."""
+    return int(_metadata(name).num_rows)
+
+
+def missing_in(name: str, column: str) -> int:
+    """Return the number of missing values in a column of a Parquet file, by its statistics."""
+    facts = _metadata(name)
+    place = facts.schema.names.index(column)
+    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
+    return sum(group.column(place).statistics.null_count for group in groups)
+
+
+def _metadata(name: str) -> pq.FileMetaData:
     if not is_url(name):
-        return int(pq.read_metadata(name).num_rows)
+        return pq.read_metadata(name)
     with _bucket(name) as (bucket, path), bucket.open(path) as file:
-        return int(pq.read_metadata(file).num_rows)
+        return pq.read_metadata(file)
 
 
 def remove(name: str) -> None:

@@ -12,14 +12,13 @@ from typing import TextIO
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pandas.api.types import is_string_dtype
 from tqdm import tqdm
 
-from ordinal.common.columns import probability_columns
+from ordinal.common.columns import distinct_names, probability_columns
 from ordinal.common.errors import UserError
 from ordinal.common.files import DIGITS, atomic_file
-from ordinal.common.labels import escape_formula
 from ordinal.data.rows import unreadable
+from ordinal.data.spreadsheets import escape_table
 from ordinal.prediction.inputs import Chunk, TextSource
 from ordinal.prediction.predictor import Prediction, Predictor
 
@@ -52,22 +51,17 @@ def predict_rows(
             bar.update(len(texts))
 
 
+def abstentions(table: pd.DataFrame) -> int:
+    """Return the number of predictions without a label in a table of `predict_rows`."""
+    return int((table["label"].isna() & table["low"].notna()).sum())
+
+
 def _with_columns(table: pd.DataFrame, others: pa.Table) -> pd.DataFrame:
     own = list(map(str, table))
     names = [*own, *distinct_names(own, others.column_names)]
     # In Arrow's types, whole numbers stay so next to missing values.
     columns: pd.DataFrame = others.to_pandas(types_mapper=pd.ArrowDtype)
     return pd.concat([table, columns], axis=1).set_axis(names, axis=1)
-
-
-def distinct_names(own: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the names of a file's columns that follow our `own`; `_in_file` makes them differ."""
-    taken = list(own)
-    for name in names:
-        while name in taken:
-            name += "_in_file"
-        taken.append(name)
-    return taken[len(own) :]
 
 
 def _usable(cells: dict[int, object], source: str, keep_going: bool) -> dict[int, str]:
@@ -124,20 +118,9 @@ def table_writer(path: Path | None) -> Iterator[Write]:
 def _csv_writer(file: TextIO) -> Write:
     header = True
 
-    def escape(cell: object) -> object:
-        if not isinstance(cell, str):
-            return cell
-        # Python's csv module does not quote a carriage return, which would then start a new row.
-        return escape_formula(cell).replace("\r", "\n")
-
     def write(table: pd.DataFrame) -> None:
         nonlocal header
-        columns = [
-            cells.map(escape) if is_string_dtype(cells.dtype) else cells
-            for _, cells in table.items()
-        ]
-        escaped = pd.concat(columns, axis=1).rename(columns=escape)
-        escaped.to_csv(file, index=False, header=header, lineterminator="\n")
+        escape_table(table).to_csv(file, index=False, header=header, lineterminator="\n")
         header = False
 
     return write

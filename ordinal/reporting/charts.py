@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ordinal.common.types import Floats, Labels
+
 if TYPE_CHECKING:
     from ordinal.experiments.search import Trial
     from ordinal.experiments.variants import Variant
@@ -22,7 +24,10 @@ STYLE: list[str | dict[str, Any]] = [
 ]
 INK, OTHER_INK = "#1f4e79", "#c2571a"
 WIDTH, ROW = 5.5, 0.42  # inches
+BARS = 25  # of a histogram
 SMALL = (3.6, 2.6)  # inches; readable on a phone
+MAX_NAMES = 12  # on an axis
+CHARACTERS = 40  # on an axis; longer names are drawn at an angle
 
 
 def dots_and_intervals(
@@ -108,6 +113,38 @@ def trials_chart(
     return buffer.getvalue()
 
 
+def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
+    """Draw how many rows have each score, on a logarithmic axis.
+
+    Args:
+        scores: score of each row, shape (rows,).
+        differs: 1 for the rows whose label is not the suggested one, else 0, shape (rows,).
+        name: name of the score.
+        title: title of the chart.
+    """
+    groups = {"the suggested label": scores[differs == 0], "another label": scores[differs == 1]}
+    with style.context(STYLE):
+        figure = Figure(figsize=(WIDTH, SMALL[1]), layout="constrained")
+        axes = figure.add_subplot()
+        ends = float(min(scores.min(), 0)), float(max(scores.max(), 1))
+        axes.hist(
+            list(groups.values()),
+            bins=BARS,
+            range=ends,
+            color=[INK, OTHER_INK],
+            label=list(groups),
+            log=True,
+        )
+        axes.set_xlabel(name, parse_math=False)
+        axes.set_ylabel("rows")
+        axes.set_title(title, parse_math=False)
+        axes.spines[["right", "top"]].set_visible(False)
+        axes.legend(frameon=False, title="given label")
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_label: str, y_label: str
 ) -> str:
@@ -126,6 +163,27 @@ def curves(
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
 
     return _element(draw, x_label, y_label)
+
+
+def paired_bars(
+    names: Sequence[str], before: Sequence[float], now: Sequence[float], x_label: str
+) -> str:
+    """Draw two shares per name next to each other, as an SVG element."""
+
+    def draw(axes: Axes) -> None:
+        places = range(len(names))
+        for shares, ink, side, name in (
+            (before, INK, -0.2, "before"),
+            (now, OTHER_INK, 0.2, "now"),
+        ):
+            axes.bar([place + side for place in places], shares, 0.4, color=ink, label=name)
+        every = 1 + len(names) // MAX_NAMES
+        axes.set_xticks(places[::every], names[::every], parse_math=False)
+        is_narrow = sum(map(len, names[::every])) > CHARACTERS
+        axes.tick_params(axis="x", labelrotation=30 if is_narrow else 0)
+        axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
+
+    return _element(draw, x_label, "share of the rows")
 
 
 def reliability_diagram(table: pd.DataFrame) -> str:

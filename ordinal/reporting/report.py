@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ordinal.evaluation.metrics import confusion_matrix
 from ordinal.evaluation.predictions import probabilities_of
@@ -14,12 +13,12 @@ from ordinal.evaluation.results import (
     FEATURES,
     METRIC_NAMES,
     baseline_names,
-    format_number,
     results_rows,
     tfidf_features,
     warnings_of,
 )
 from ordinal.reporting.charts import curves, reliability_diagram
+from ordinal.reporting.pages import pages
 from ordinal.reporting.run import Run, Stage
 
 if TYPE_CHECKING:
@@ -38,30 +37,26 @@ def report(run: Run, explainer: "Explainer | None" = None) -> str:
     labels, predicted = (run.predictions[name].to_numpy() for name in ("label", "predicted"))
     confusion = confusion_matrix(labels, predicted, len(names))
     rows_per_class = confusion.sum(axis=1)
-    pages = Environment(
-        loader=PackageLoader("ordinal.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters |= {"count": _count, "number": format_number, "percent": _percent}
-    return pages.get_template("report.html").render(
-        run=run,
-        names=names,
-        baseline_names=baseline_names(run.details),
-        features=FEATURES[tfidf_features(run.details)],
-        warnings=warnings_of(run.details),
-        metric_names=METRIC_NAMES,
-        results=results_rows(run.details),
-        confusion=confusion.tolist(),
-        mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
-        widths=coverage_by_width(run.predictions),
-        largest_errors=_with_pieces(largest_errors(run.predictions), explainer),
-        explained=explainer is not None,
-        max_characters=MAX_CHARACTERS,
-        layers=list(layers(run.stages)),
-        charts=_charts(plots),
+    return (
+        pages()
+        .get_template("report.html")
+        .render(
+            run=run,
+            names=names,
+            baseline_names=baseline_names(run.details),
+            features=FEATURES[tfidf_features(run.details)],
+            warnings=warnings_of(run.details),
+            metric_names=METRIC_NAMES,
+            results=results_rows(run.details),
+            confusion=confusion.tolist(),
+            mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
+            widths=coverage_by_width(run.predictions),
+            largest_errors=_with_pieces(largest_errors(run.predictions), explainer),
+            explained=explainer is not None,
+            max_characters=MAX_CHARACTERS,
+            layers=list(layers(run.stages)),
+            charts=_charts(plots),
+        )
     )
 
 
@@ -141,11 +136,3 @@ def _charts(plots: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "losses": curves(losses, "epoch", "loss"),
         "steps": curves({"training": (steps["step"], steps["train_loss"])}, "step", "loss"),
     }
-
-
-def _count(number: int) -> str:
-    return f"{number:,}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"

@@ -70,7 +70,8 @@ def predictions_table(texts: Sequence[str], predictions: "Sequence[Prediction]")
         low, high = prediction.low, prediction.high
         interval = low if low == high else f"{low} to {high}"
         percents = [f"{share:.0%}" for share in prediction.probabilities.values()]
-        table.add_row(*map(escape, (" ".join(text.split()), prediction.label, interval)), *percents)
+        label = prediction.label or ""
+        table.add_row(*map(escape, (" ".join(text.split()), label, interval)), *percents)
     return table
 
 
@@ -82,8 +83,9 @@ def explanation_text(text: str, prediction: "Prediction", explanation: "Explanat
     low, high = prediction.low, prediction.high
     interval = low if low == high else f"{low} to {high}"
     listed = ", ".join(f"{word.word} {word.effect:+.2f}" for word in explanation.largest(TOP_WORDS))
+    label = "no label" if prediction.label is None else f"label {prediction.label}"
     shown = Text(
-        f"label {prediction.label}, interval {interval}, expected label {explanation.expected:.2f} "
+        f"{label}, interval {interval}, expected label {explanation.expected:.2f} "
         f"({explanation.baseline:.2f} without the words)\n{listed}\n"
     )
     start = len(shown)

@@ -11,7 +11,8 @@ from scipy import stats
 
 from ordinal.common.errors import UserError
 from ordinal.evaluation.metrics import all_metrics
-from ordinal.experiments.variants import Metric, Variant, compare_variants, estimate, holm
+from ordinal.evaluation.significance import holm
+from ordinal.experiments.variants import Metric, Variant, compare_variants, estimate
 from ordinal.reporting.charts import dots_and_intervals
 
 CLASSES = 4

@@ -52,6 +52,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "split.train": (0.6, {"split", "card"}),
     "split.validation": (0.2, {"split", "card"}),
     "split.test": (0.3, {"split", "card"}),
+    "split.fold": ("2/5", {"split", "card"}),
     "tokenize.max_length": (64, {"tokenize", "card"}),
     "tokenize.truncation": ("head_tail", {"tokenize", "card"}),
     "train.loss": ("emd", {"train", "card"}),

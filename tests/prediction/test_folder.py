@@ -1,11 +1,13 @@
 """Predict many files into a folder: which files, the rows, and runs that are continued."""
 
+import io
 import json
 import multiprocessing
 import os
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +23,7 @@ from ordinal.common.errors import UserError
 from ordinal.prediction import parts
 from ordinal.prediction.blocks import Block, Input, divide, find_inputs
 from ordinal.prediction.folder import Worker, in_processes, predict_folder
-from ordinal.prediction.parts import BAD_ROWS, Job, Options, complete_files, predict_block
+from ordinal.prediction.parts import BAD_ROWS, Job, Options, Outcome, complete_files, predict_block
 from ordinal.prediction.storage import files_below
 from tests.buckets import Bucket
 from tests.conftest import WORDS, run_in
@@ -170,7 +172,7 @@ def test_a_run_that_leaves_rows_out_fails(place: Place) -> None:
             None,
             Options(["review"]),
             str(place.folder / "out"),
-            lambda worker, files: iter([]),
+            lambda worker, files: nullcontext(iter([])),
         )
 
 
@@ -439,8 +441,33 @@ def test_a_process_that_is_killed_is_reported(
 ) -> None:
     monkeypatch.chdir(place.folder)
     worker = Dying(place.model, None, Job("out", Options(["review"]), COLUMNS))
-    with pytest.raises(UserError, match="a process of the prediction was killed, perhaps for lack"):
-        list(in_processes(2, worker, find_inputs(["in"], "out")))
+    with (
+        pytest.raises(UserError, match="a process of the prediction was killed, perhaps for lack"),
+        in_processes(2, worker, find_inputs(["in"], "out")) as outcomes,
+    ):
+        list(outcomes)
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it is sent."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_is_shown_where_a_run_sends_stderr(place: Place) -> None:
+    terminal = Terminal()
+
+    @contextmanager
+    def run(worker: Worker, files: Sequence[Input]) -> Iterator[Iterator[Outcome]]:
+        with redirect_stderr(terminal):  # as that of Ray does
+            yield map(worker, divide(files, 1))
+
+    options = Options(["review"])
+    names = [str(place.folder / "in")]
+    predict_folder(names, place.model, None, options, str(place.folder / "out"), run)
+    assert terminal.getvalue().startswith("\rpredict:   0%")
+    assert "predict: 100%" in terminal.getvalue()
 
 
 # Buckets

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ordinal.common.types import Probabilities
 from ordinal.prediction.deferral import Deferral
+from ordinal.prediction.explanation import Explanation
 from ordinal.prediction.server import create_app
 from ordinal.tokenization.tokens import Tokens
 from tests.conftest import ROOT, environment
@@ -70,6 +71,32 @@ def test_a_full_queue_refuses_requests_and_answers_those_in_it() -> None:
     assert refused.headers["X-Content-Type-Options"] == "nosniff"
     assert [answer.status_code for answer in (*answers, later)] == [200] * 4
     assert waiting.computed == [["text 0"], ["text 1"], ["text 2"], ["later"]]
+
+
+def test_explanations_wait_in_the_same_queue() -> None:
+    waiting = Waiting()
+
+    def explain(text: str) -> Explanation:
+        waiting.computed.append(text)
+        return Explanation(2.0, 1.0, [])
+
+    async def run() -> tuple[httpx.Response, httpx.Response, dict[tuple[str, ...], float]]:
+        async with session(create_app(waiting(), queue_size=1, explain=explain)) as client:
+            first = post(client, "first")
+            explained = asyncio.create_task(client.post("/explain", json={"text": "second"}))
+            await until_queued(client, 2)
+            refused = await client.post("/explain", json={"text": "too many"})
+            waiting.release.set()
+            await first
+            return refused, await explained, values((await client.get("/metrics")).text)
+
+    refused, explained, found = asyncio.run(run())
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert explained.status_code == 200
+    assert waiting.computed == [["first"], ["second"], "second"]
+    assert found["ordinal_requests_total", "/explain", "200"] == 1
+    assert found["ordinal_requests_total", "/explain", "503"] == 1
+    assert found["ordinal_texts_total",] == 2
 
 
 def test_a_request_that_waited_too_long_is_not_computed() -> None:

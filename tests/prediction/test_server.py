@@ -26,9 +26,11 @@ from ordinal import Predictor, load
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.prediction import server
+from ordinal.prediction.explanation import Explanation, Word, load_explainer
 from ordinal.prediction.limits import MAX_BYTES
 from ordinal.prediction.onnx import export_onnx
-from ordinal.prediction.server import MAX_CHARACTERS, MAX_TEXTS, PAGE, Texts, create_app, hosts_for
+from ordinal.prediction.schemas import MAX_CHARACTERS, MAX_TEXTS, Texts
+from ordinal.prediction.server import PAGE, create_app, hosts_for
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import environment, run_in
 from tests.prediction.counting import LABELS, token_counter
@@ -60,6 +62,15 @@ def test_the_answer_is_what_the_predictor_says(client: TestClient, predictor: Pr
         "predictions": [vars(prediction) for prediction in expected],
     }
     assert client.post("/predict", json={"texts": []}).json()["predictions"] == []
+
+
+def test_an_answer_is_not_held_back_until_its_headers_are_acknowledged() -> None:
+    with (
+        server.listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +257,9 @@ def test_everything_the_page_loads_is_on_this_server(client: TestClient) -> None
     parser.feed(page.text)
     links = [attrs[key] for _, attrs in tags for key in ("src", "href") if key in attrs]
     assert set(links) == {"page/page.css", "page/page.js", "openapi.json"}
+    for script in PAGE.glob("*.js"):
+        imported = re.findall(r'from "\./(.*)"', script.read_text("utf-8"))
+        assert all((PAGE / name).is_file() for name in imported)
     assert all(client.get(f"/{link}").status_code == 200 for link in links)
     assert [attrs.get("src") for tag, attrs in tags if tag == "script"] == ["page/page.js"]
     named = {attrs["for"] for tag, attrs in tags if tag == "label"}
@@ -280,6 +294,61 @@ def test_a_model_with_several_text_columns_takes_texts_and_rows() -> None:
         assert 'name="&lt;b&gt;body&lt;/b&gt;"' in page
 
 
+def explain(text: str) -> Explanation:
+    """Explain a text by two words: the first and the last character."""
+    end = len(text)
+    return Explanation(2.5, 2.0, [Word(text[:1], 0, 1, 0.7), Word(text[-1:], end - 1, end, -0.2)])
+
+
+EXPLAINED = {
+    "expected": 2.5,
+    "baseline": 2.0,
+    "words": [
+        {"word": "a", "start": 0, "end": 1, "effect": 0.7},
+        {"word": "d", "start": 4, "end": 5, "effect": -0.2},
+    ],
+}
+
+
+def test_a_text_is_explained_next_to_its_prediction() -> None:
+    one, rows = (
+        TestClient(create_app(predictor, explain=explain), "http://127.0.0.1:8000")
+        for predictor in (token_counter(), ROWS)
+    )
+    with one as client:
+        answer = client.post("/explain", json={"text": "a bed"})
+        assert answer.status_code == 200, answer.text
+        [prediction] = token_counter().predict(["a bed"])
+        about = {"labels": LABELS, "coverage": 0.8, "text": "a bed"}
+        assert answer.json() == EXPLAINED | about | {"prediction": vars(prediction)}
+        for body, detail in (
+            ({"text": "  "}, "text 1 of 1 is empty"),
+            ({"text": ""}, "body.text: String should have at least 1 character"),
+            ({"text": ["a"]}, "body.text: Input should be a valid string"),
+            ({"texts": ["a"]}, "body.text: Field required"),
+            ({"text": {"title": "a"}}, "body.text: Input should be a valid string"),
+        ):
+            refused = client.post("/explain", json=body)
+            assert (refused.status_code, refused.json()) == (422, {"detail": detail})
+        plain = client.post("/explain", content=b'{"text": "a"}', headers={"Content-Type": "a/b"})
+        assert plain.status_code == 415
+        assert 'value="explain"' in client.get("/").text
+    with rows as client:
+        answer = client.post("/explain", json={"text": {"title": "a", COLUMNS[1]: "bed"}}).json()
+        assert answer["text"] == "a\nbed"
+        assert answer["prediction"] == vars(*ROWS.predict(["a bed"]))
+        long = client.post("/explain", json={"text": {"title": "a" * (MAX_CHARACTERS + 1)}})
+        assert long.json()["detail"].startswith("body.text: String should have at most")
+
+
+def test_a_server_that_can_not_explain_says_so(client: TestClient) -> None:
+    assert client.post("/explain", json={"text": "a bed"}).status_code == 404
+    assert "/explain" not in client.get("/openapi.json").json()["paths"]
+    page = client.get("/").text
+    assert 'value="explain"' not in page
+    assert "Words can't be explained, because this model is an ONNX file." in page
+
+
 def test_the_limits_are_declared(client: TestClient) -> None:
     texts = client.get("/openapi.json").json()["components"]["schemas"]["Texts"]
     declared = texts["properties"]["texts"]
@@ -292,7 +361,13 @@ def test_documentation_pages_that_load_from_other_servers_are_off(client: TestCl
     assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}
 
 
-API = schemathesis.openapi.from_asgi("/openapi.json", create_app(token_counter(), ["*"]))
+def described(predictor: Predictor) -> schemathesis.BaseSchema:
+    """The API of an app that explains."""
+    app = create_app(predictor, ["*"], explain=explain)
+    return schemathesis.openapi.from_asgi("/openapi.json", app)
+
+
+API = described(token_counter())
 
 
 @API.parametrize()
@@ -302,7 +377,7 @@ def test_the_api_does_what_its_description_says(case: Case) -> None:
     case.call_and_validate()
 
 
-API_OF_ROWS = schemathesis.openapi.from_asgi("/openapi.json", create_app(ROWS, ["*"]))
+API_OF_ROWS = described(ROWS)
 
 
 @API_OF_ROWS.parametrize()
@@ -350,10 +425,17 @@ def test_the_command_serves_a_model_until_it_is_interrupted(
         with httpx.Client(base_url=address, timeout=60) as client:
             assert client.get("/health").json() == {"status": "ok"}
             said = client.post("/predict", json={"texts": ["good room", "awful"]}).json()
+            explained = client.post("/explain", json={"text": "good room"})
         assert said["coverage"] == 0.8
         expected = [vars(one) for one in load(model, coverage=0.8).predict(["good room", "awful"])]
         for one, other in zip(said["predictions"], expected, strict=True):
             assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+        if name:
+            assert explained.status_code == 404
+        else:
+            words = load_explainer(model).explain("good room").words
+            for found, word in zip(explained.json()["words"], words, strict=True):
+                assert found == vars(word) | {"effect": pytest.approx(word.effect, abs=1e-4)}
         server.send_signal(signal.SIGINT)
         out, error = server.communicate(timeout=120)
     finally:

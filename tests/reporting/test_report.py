@@ -548,4 +548,6 @@ def test_the_templates_are_in_the_wheel() -> None:
         "ordinal/model/templates/readme.md",
         "ordinal/model/templates/usage.md",
         "ordinal/reporting/templates/report.html",
+        "ordinal/reporting/templates/style.css",
+        "ordinal/reporting/templates/watch.html",
     }

@@ -1,74 +1,118 @@
-// Send the text to the server, and show its label, interval and probabilities. Everything is
-// inserted as text, never as HTML.
+// The form: predict its text, predict each of its lines, or explain it.
 
+import { post } from "./requests.js";
+import { explanation, interval, lineTable, predictedLabel, prediction } from "./views.js";
+
+const form = document.querySelector("form");
+const fields = [...form.querySelectorAll("textarea")];
+const mostTexts = Number(form.dataset.mostTexts);
+const mostCharacters = Number(form.dataset.mostCharacters);
+const status = document.querySelector("#status");
+const problem = document.querySelector("#problem");
 const result = document.querySelector("#result");
+const progress = document.querySelector("#progress");
+const actions = { predict: predictText, lines: predictLines, explain: explainText };
+let stopped = false;
 
-document.querySelector("form").addEventListener("submit", async (event) => {
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if (result.ariaBusy === "true") return;
   result.ariaBusy = "true";
+  problem.textContent = "";
   try {
-    result.replaceChildren(...elements(await predict(text())));
+    await actions[event.submitter?.value ?? "predict"]();
   } catch (error) {
-    result.replaceChildren(element("p", { className: "error" }, error.message));
+    status.textContent = "";
+    problem.textContent = error.message;
   } finally {
     result.ariaBusy = "false";
+    progress.hidden = true;
   }
 });
 
+for (const button of document.querySelectorAll("#examples button")) {
+  button.addEventListener("click", () => {
+    fields.forEach((field) => (field.value = ""));
+    // Of several columns, the first is often a title.
+    fields.at(-1).value = button.id === "all" ? examples().join("\n") : button.textContent;
+    fields.at(-1).focus();
+  });
+}
+
+progress.querySelector("button").addEventListener("click", () => (stopped = true));
+
+function examples() {
+  const buttons = [...document.querySelectorAll("#examples button:not(#all)")];
+  return buttons.map((button) => button.textContent);
+}
+
 // Return the text, or the texts of several columns as an object.
 function text() {
-  const fields = [...document.querySelectorAll("textarea")];
   if (fields.length === 1) return fields[0].value;
   return Object.fromEntries(fields.map(({ name, value }) => [name, value]));
 }
 
-async function predict(text) {
-  const response = await fetch("predict", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ texts: [text] }),
-  }).catch(() => {
-    throw new Error("The server does not answer. Check that it is still running.");
-  });
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.detail ?? `The server failed: ${response.status}.`);
-  return answer;
+async function predictText() {
+  status.textContent = "Predicting …";
+  const { predictions, ...model } = await post("predict", { texts: [text()] }, wait);
+  show(prediction(predictions[0], model));
+  status.textContent = summary(predictions[0], model);
 }
 
-function elements({ labels, coverage, predictions: [{ label, low, high, probabilities }] }) {
-  const interval = low === high ? low : `${low} to ${high}`;
-  const percent = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
-  // Not in the order of the object's keys, because numeric keys come first there.
-  const rows = labels.map((name) =>
-    element(
-      "tr",
-      { className: name === label ? "predicted" : "" },
-      element("th", { scope: "row" }, name),
-      element("td", {}, element("meter", { value: probabilities[name], ariaHidden: "true" })),
-      element("td", {}, percent.format(probabilities[name])),
-    ),
-  );
-  return [
-    element("h2", {}, ...heading(label, labels)),
-    element("p", {}, `Interval: ${interval}, correct ${frequency(coverage)}`),
-    element("table", {}, element("caption", {}, "Probability of each label"), ...rows),
-  ];
+async function explainText() {
+  status.textContent = "Explaining …";
+  const answer = await post("explain", { text: text() }, wait);
+  show([...prediction(answer.prediction, answer), ...explanation(answer)]);
+  status.textContent = `${summary(answer.prediction, answer)} The effects of the words are below.`;
 }
 
-function heading(label, labels) {
-  if (labels.join() !== "1,2,3,4,5") return [label];
-  const stars = "★".repeat(label) + "☆".repeat(5 - label);
-  return [element("span", { ariaHidden: "true" }, stars), ` ${label} of 5 stars`];
+// Predict the lines in batches, one after another. If one fails, show the predictions before it.
+async function predictLines() {
+  const lines = nonBlankLines(fields[0].value);
+  const rows = [];
+  let model = {};
+  stopped = false;
+  show([]);
+  try {
+    while (rows.length < lines.length && !stopped) {
+      showProgress(rows.length, lines.length);
+      const batch = lines.slice(rows.length, rows.length + mostTexts);
+      const texts = batch.map((line) => line.text);
+      const { predictions, ...others } = await post("predict", { texts }, wait);
+      model = others;
+      rows.push(...batch.map((line, index) => ({ ...line, ...predictions[index] })));
+    }
+    status.textContent = `Predicted ${rows.length} of ${lines.length} lines.`;
+  } catch (error) {
+    throw new Error(`${error.message} Predicted ${rows.length} of ${lines.length} lines.`);
+  } finally {
+    if (rows.length) show(lineTable(rows, model));
+  }
 }
 
-function frequency(coverage) {
-  const total = [10, 100, 1000].find((n) => Math.abs(coverage * n - Math.round(coverage * n)) < 1e-9);
-  return total ? `${Math.round(coverage * total)} times in ${total}` : `${100 * coverage} % of the time`;
+function nonBlankLines(value) {
+  const all = value.split(/\r\n|\n|\r/).map((text, index) => ({ row: index + 1, text }));
+  const lines = all.filter(({ text }) => text.trim());
+  if (!lines.length) throw new Error("There is no text: write or paste one text per line.");
+  const long = lines.find(({ text }) => [...text].length > mostCharacters);
+  if (long) throw new Error(`Line ${long.row} has more than ${mostCharacters} characters: shorten it.`);
+  return lines;
 }
 
-function element(name, properties, ...children) {
-  const created = Object.assign(document.createElement(name), properties);
-  created.append(...children);
-  return created;
+function showProgress(done, all) {
+  status.textContent = `Predicting ${all} lines: ${done} done.`;
+  progress.hidden = false;
+  Object.assign(progress.querySelector("progress"), { value: done, max: all });
+}
+
+function wait(seconds) {
+  status.textContent = `The server is busy. Trying again in ${seconds} s.`;
+}
+
+function summary(one, { labels }) {
+  return `Predicted label: ${predictedLabel(one.label, labels)}. Interval: ${interval(one)}.`;
+}
+
+function show(elements) {
+  result.replaceChildren(...elements);
 }
