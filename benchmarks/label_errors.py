@@ -1,4 +1,4 @@
-"""How many of the demo's wrong labels are among those that each score ranks first.
+"""Precision of each score of `ordinal audit` in finding the wrong labels of the demo.
 
 The demo is generated again, since it knows which labels it moved. The distributions come from the
 saved runs of `ordinal audit --seeds 3` (--runs), or the folds are trained here. --apply compares
@@ -29,8 +29,8 @@ from ordinal.distributions.calibration import apply_temperature, calibrate
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.label_errors import SCORES, Share, wrong_share
 from ordinal.evaluation.predictions import predictions_table
-from ordinal.experiments.audit import OutOfFold, out_of_fold
-from ordinal.experiments.results import RUN, write_runs
+from ordinal.experiments.audit import OutOfFold, fold_name, out_of_fold
+from ordinal.experiments.results import read_runs, write_runs
 from ordinal.model.classifier import new_classifier, torch_network
 from ordinal.model.inference import predict_probabilities
 from ordinal.tokenization.tokenizer import load_tokenizer
@@ -102,11 +102,10 @@ def measure(found: OutOfFold, true: Labels) -> tuple[dict[str, Figures], Share]:
 
 def saved_runs(path: Path) -> dict[int, dict[str, list[pd.DataFrame]]]:
     """Return the tables of an audit's runs by seed and fold."""
-    table = pd.read_parquet(path)
-    runs: dict[int, dict[str, list[pd.DataFrame]]] = {}
-    for (fold, seed), rows in table.groupby(RUN, sort=False):
-        runs.setdefault(int(seed), {})[fold] = [rows.drop(columns=RUN).reset_index(drop=True)]
-    return dict(sorted(runs.items()))
+    folds = pd.read_parquet(path, columns=["variant"])["variant"].unique()
+    runs = read_runs(path, folds)
+    seeds = range(len(runs[folds[0]]))
+    return {seed + 1: {fold: [runs[fold][seed]] for fold in folds} for seed in seeds}
 
 
 def tokens_of(data: Corpus, labels: Labels) -> Tokens:
@@ -146,12 +145,13 @@ def trained_folds(data: Corpus, folds: int, recipe: Train) -> dict[str, list[pd.
     train = split.train / (split.train + split.validation)
     tables = {}
     for number in range(1, folds + 1):
-        parts = shuffle_fold(len(tokens), Fold(number, folds), train, split.seed)
+        fold = Fold(number, folds)
+        parts = shuffle_fold(len(tokens), fold, train, split.seed)
         rows, probabilities = predict_test(tokens, parts, recipe)
         none = np.zeros(len(rows), np.int64)
         predicted = decode(probabilities, recipe.decode)
         arrays = rows, data.given[rows], predicted, (none, none), probabilities, NAMES
-        tables[f"fold-{number}-of-{folds}"] = [predictions_table(*arrays)]
+        tables[fold_name(fold)] = [predictions_table(*arrays)]
     return tables
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ordinal.cli.options import print_table
+from ordinal.common.columns import CORRECTION
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_file, for_json, write_json
 from ordinal.common.paths import AUDIT, AUDIT_RESULTS, CATALOG
@@ -36,7 +37,10 @@ Apply = Annotated[
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option(help="With --apply: name of the copy's entry; NAME-corrected.")
+    str | None,
+    typer.Option(
+        help="With --apply: name of the new entry. By default, that of the data set and -corrected."
+    ),
 ]
 
 
@@ -83,8 +87,8 @@ def _refuse_to_overwrite() -> None:
     import pandas as pd
 
     try:
-        table = pd.read_csv(LABELS, dtype=str, usecols=["correction"])
-        is_filled = bool(table["correction"].notna().any())
+        table = pd.read_csv(LABELS, dtype=str, usecols=[CORRECTION])
+        is_filled = bool(table[CORRECTION].notna().any())
     except (ValueError, OSError):  # another layout, as after a spreadsheet has saved it
         is_filled = True
     if is_filled:
@@ -138,5 +142,5 @@ def _print(found: "Audit") -> None:
 
     print_table(suspects_table(found.table.head(SHOWN)))
     print(share_sentence(found.share))
-    print(f"All rows are in {LABELS}. To correct labels, fill its column correction, and run")
+    print(f"All rows are in {LABELS}. To correct labels, fill its column {CORRECTION}, and run")
     print(f"ordinal audit --apply {LABELS}")

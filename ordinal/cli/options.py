@@ -10,6 +10,7 @@ import typer
 
 from ordinal.common.choices import CoverageBy, Interval
 from ordinal.common.errors import UserError
+from ordinal.common.files import atomic_file
 from ordinal.common.paths import MODEL
 
 if TYPE_CHECKING:
@@ -89,3 +90,16 @@ def print_table(table: "Table") -> None:
     from rich.console import Console
 
     Console().print(table)
+
+
+def write_page(html: str, out: Path) -> None:
+    """Write a web page.
+
+    Raises:
+        UserError: the operating system refuses.
+    """
+    try:
+        with atomic_file(out) as draft:
+            draft.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out} can't be written: {error.strerror}") from None

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ordinal.cli.options import RUN_AGAIN
-from ordinal.common.errors import UserError, report_user_errors
-from ordinal.common.files import atomic_file
+from ordinal.cli.options import RUN_AGAIN, write_page
+from ordinal.common.errors import report_user_errors
 from ordinal.common.paths import MODEL
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ def report(
 
     with report_user_errors(RUN_AGAIN):
         text = page(read_run(Path()), _explainer() if explain else None)
-        try:
-            with atomic_file(out) as path:
-                path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{out} can't be written: {error.strerror}") from None
+        write_page(text, out)
         print(f"report: {out}")
 
 

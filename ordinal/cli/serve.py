@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +22,7 @@ from ordinal.cli.options import (
 from ordinal.common.errors import UserError, report_user_errors
 
 if TYPE_CHECKING:
-    from ordinal.prediction.explanation import Explanation
+    from ordinal.prediction.explanation import Explainer, Explanation
 
 Host = Annotated[
     str,
@@ -93,7 +94,12 @@ def _explain(model: Path) -> "Callable[[str], Explanation] | None":
     """Return the function that explains predictions; there is none for an ONNX file."""
     if model.suffix == ".onnx":
         return None
-    # Imported here, because an ONNX file needs neither torch nor captum.
-    from ordinal.prediction.explanation import load_explainer
 
-    return load_explainer(model).explain
+    @cache
+    def explainer() -> "Explainer":
+        """Load the model on first use, because it is a second copy of the weights."""
+        from ordinal.prediction.explanation import load_explainer
+
+        return load_explainer(model)
+
+    return lambda text: explainer().explain(text)

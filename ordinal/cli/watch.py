@@ -16,10 +16,10 @@ from ordinal.cli.options import (
     model_path,
     precise_path,
     print_table,
+    write_page,
 )
 from ordinal.cli.predict import Formats, TextColumns
 from ordinal.common.errors import UserError, report_user_errors
-from ordinal.common.files import atomic_file
 
 if TYPE_CHECKING:
     from ordinal.common.formats import Format
@@ -80,6 +80,7 @@ def watch(
     """
     from ordinal import load
     from ordinal.common.formats import Format
+    from ordinal.reporting.watch import watch_page
 
     with (
         report_user_errors(RUN_AGAIN),
@@ -97,7 +98,7 @@ def watch(
         tables = Tables(file, reference, columns, label, fixed)
         comparison = _compare(predictor, tables, alpha)
         if out:
-            _write_page(comparison, out)
+            write_page(watch_page(comparison), out)
         _print(comparison, as_json)
         if comparison.alarm:
             sys.exit(ALARM)
@@ -125,17 +126,6 @@ def _compare(predictor: "Predictor", tables: Tables, alpha: float) -> "Compariso
     )
     sources = str(tables.reference or HELD_OUT), str(tables.file)
     return Comparison(predictor.labels, sources, before, now, found, alpha)
-
-
-def _write_page(comparison: "Comparison", out: Path) -> None:
-    from ordinal.reporting.watch import watch_page
-
-    page = watch_page(comparison)
-    try:
-        with atomic_file(out) as draft:
-            draft.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out} can't be written: {error.strerror}") from None
 
 
 def _print(comparison: "Comparison", as_json: bool) -> None:

@@ -26,6 +26,10 @@ def probability_columns(labels: Sequence[str]) -> list[str]:
     return [f"p_{label}" for label in labels]
 
 
+CORRECTION = "correction"
+"""The column of an audit's table for labels by hand."""
+
+
 def distinct_names(own: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the names of a file's columns that follow our `own`; `_in_file` makes them differ."""
     taken = list(own)

@@ -11,11 +11,10 @@ from ordinal.common.parts import PART_OF, part_of
 from ordinal.common.paths import PARTS, REVIEWS
 from ordinal.common.types import Floats, Rows
 from ordinal.data.dates import times_of
-from ordinal.data.split import Parts
+from ordinal.data.split import TRAIN, VALIDATION, Parts
 
 TRIES = 100  # random orders of the groups
 TOLERANCE = 0.01  # of the rows; an order that misses the shares by less is taken at once
-TRAIN, VALIDATION, TEST = range(len(PARTS))
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[Rows, list[object]]:

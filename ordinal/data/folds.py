@@ -1,19 +1,23 @@
 """Split for cross-validation: the test rows are one of several folds of all rows."""
 
 from collections.abc import Sequence
-from itertools import compress
 
 import numpy as np
 
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.folds import Fold
-from ordinal.common.labels import list_labels
 from ordinal.common.paths import PARTS
 from ordinal.common.types import Labels, Rows
 from ordinal.data.column_split import cut_groups, refuse_missing_values
-from ordinal.data.split import Parts, Prints, hashed_places
-
-TRAIN, VALIDATION, TEST = range(len(PARTS))
+from ordinal.data.split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Parts,
+    Prints,
+    hashed_places,
+    refuse_scarce,
+)
 
 
 def shuffle_fold(rows: int, fold: Fold, train: float, seed: int) -> Parts:
@@ -55,12 +59,7 @@ def stratified_fold(
     """
     rows = len(labels)
     _refuse_many(fold, rows, "rows")
-    counts = np.bincount(labels, minlength=len(names))
-    if scarce := list(compress(names, counts < len(PARTS))):
-        raise UserError(
-            f"split.method is stratified, but fewer than {len(PARTS)} rows have the label "
-            f"{list_labels(scarce)}: add rows, or merge the label with one next to it"
-        )
+    refuse_scarce(np.bincount(labels, minlength=len(names)), names)
     order = np.random.default_rng(seed).permutation(rows)
     by_label = order[np.argsort(labels[order], kind="stable")]
     number = np.empty(rows, np.int64)

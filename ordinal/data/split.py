@@ -16,6 +16,7 @@ from ordinal.common.types import Floats, Labels, Rows
 
 Parts = npt.NDArray[np.int8]
 """Index in `PARTS` of each row's part, shape (rows,)."""
+TRAIN, VALIDATION, TEST = range(len(PARTS))
 
 Prints = npt.NDArray[np.void]
 """Fingerprint of each row's text, shape (rows,)."""
@@ -95,16 +96,25 @@ def stratified_split(
         UserError: a label has fewer rows than there are parts.
     """
     rows_per_class = np.bincount(labels, minlength=len(names))
-    if scarce := list(compress(names, rows_per_class < len(PARTS))):
-        raise UserError(
-            f"split.method is stratified, but fewer than {len(PARTS)} rows have the label "
-            f"{list_labels(scarce)}: add rows, or merge the label with one next to it"
-        )
+    refuse_scarce(rows_per_class, names)
     order = np.random.default_rng(seed).permutation(len(labels))
     parts = np.empty(len(labels), np.int8)
     for index, sizes in enumerate(_whole_sizes(rows_per_class, shares)):
         parts[order[labels[order] == index]] = np.repeat(np.arange(len(PARTS)), sizes)
     return parts
+
+
+def refuse_scarce(rows_per_class: Labels, names: Sequence[str]) -> None:
+    """Refuse a stratified split if a label has fewer rows than there are parts.
+
+    Raises:
+        UserError: it does.
+    """
+    if scarce := list(compress(names, rows_per_class < len(PARTS))):
+        raise UserError(
+            f"split.method is stratified, but fewer than {len(PARTS)} rows have the label "
+            f"{list_labels(scarce)}: add rows, or merge the label with one next to it"
+        )
 
 
 def _whole_sizes(rows_per_class: Labels, shares: Sequence[float]) -> Labels:

@@ -19,7 +19,7 @@ MIN_ROWS = 10  # with fewer, a change of 1.3 standard deviations would be missed
 SEED = 0  # of all random numbers, so that the same rows give the same p-values
 TABLES_PER_BATCH = 1000  # random tables in memory at once
 ROWS_PER_BLOCK = 1024  # rows that are ranked together
-JUMP = 0.01  # of the simple jumper: share of its capital that is distributed anew per row
+JUMP = 0.01  # share of the simple jumper's capital that is divided equally among its bets, per row
 BETS = np.array([-1.0, 0.0, 1.0])
 
 
@@ -35,7 +35,7 @@ class Sample:
     unknown: Floats | None
     """Share of unknown tokens; None if the tokenizer knows every character."""
     errors: Labels
-    """Absolute error in labels, of the rows with a label, as all arrays below."""
+    """Absolute error in labels. This and the next two arrays have the rows with a label only."""
     covered: Labels
     """1 if the label is in the interval, else 0."""
     scores: Floats
@@ -56,7 +56,7 @@ class Change:
     p_holm: float = math.nan
     """The p-value corrected for the number of measures."""
     label: int | None = None
-    """For the predicted labels, the class whose share changed most: `before` and `now` are it."""
+    """For the predicted labels, the class with the largest change; its shares are the figures."""
 
 
 def changes(
@@ -116,8 +116,8 @@ def label_change(before: Labels, now: Labels, classes: int, resamples: int) -> C
 def mean_change(measure: str, before: Rows | Floats, now: Rows | Floats, resamples: int) -> Change:
     """Compare means by a permutation test; the effect is in standard deviations of all rows.
 
-    Rows with equal values need not be told apart: the numbers of new rows per value are those of a
-    random table with the same margins, which takes the same time for any number of rows.
+    Only the number of new rows with each value matters. Random tables with the same margins give
+    these numbers in a time that does not depend on the number of rows.
     """
     values, places = np.unique(np.concatenate([now, before]), return_inverse=True)
     counts, sizes = np.bincount(places), [len(now), len(before)]
@@ -171,23 +171,26 @@ def order_change(before: Floats, now: Floats) -> Change:
     `before` and `now` are the expected and the observed mean rank of a score among all scores
     before it, from 0 to 1. The effect is in standard deviations of a rank, √(1 / 12).
     """
-    ranks = 1 - conformal_p_values(before, now)
-    largest = float(log_martingale(before, now).max())
-    mean = float(ranks.mean())
+    p_values = conformal_p_values(before, now)
+    largest = float(log_martingale(p_values).max())
+    mean = float((1 - p_values).mean())
     p_value = math.exp(-max(largest, 0.0))
     return Change("order", 0.5, mean, (mean - 0.5) * math.sqrt(12), p_value)
 
 
-def log_martingale(before: Floats, now: Floats) -> Floats:
-    """Return the logarithm of the simple jumper martingale after each new row, shape (rows,).
+def log_martingale(p_values: Floats) -> Floats:
+    """Return the logarithm of the simple jumper martingale after each row, shape (rows,).
 
     A gambler with capital 1 bets on whether the next label will be more or less surprising than the
     earlier ones, and changes sides with probability `JUMP` (Vovk et al. 2021, Retrain or not
     retrain, algorithm 1). If the rows are exchangeable, the expected capital stays 1.
+
+    Args:
+        p_values: the `conformal_p_values` of the rows, in their order.
     """
     capitals, log_capital = np.full(len(BETS), 1 / len(BETS)), 0.0
-    path = np.empty(len(now))
-    for row, p_value in enumerate(conformal_p_values(before, now)):
+    path = np.empty(len(p_values))
+    for row, p_value in enumerate(p_values):
         capitals = (1 - JUMP) * capitals + JUMP / len(BETS)  # they sum to 1
         capitals = capitals * (1 + BETS * (p_value - 0.5))
         growth = capitals.sum()

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ordinal.common.types import Floats, Labels, Probabilities
-from ordinal.evaluation.metrics import ranked_probability_score
+from ordinal.evaluation.metrics import expected_error, ranked_probability_score
 
 SUREST = 0.1  # share of the rows from which the share of wrong labels is estimated
 
@@ -27,13 +27,6 @@ def spread(probabilities: Probabilities) -> Floats:
     """
     cumulative = np.cumsum(probabilities, axis=1, dtype=np.float64)[:, :-1]
     expected: Floats = (cumulative * (1 - cumulative)).mean(axis=1)
-    return expected
-
-
-def expected_error(labels: Labels, probabilities: Probabilities) -> Floats:
-    """Return the expected distance Σ_k p_k |y − k| of each label y from its distribution."""
-    distance = np.abs(labels[:, None] - np.arange(probabilities.shape[1]))
-    expected: Floats = (probabilities.astype(np.float64) * distance).sum(axis=1)
     return expected
 
 

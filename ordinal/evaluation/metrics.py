@@ -65,6 +65,16 @@ def ranked_probability_score(labels: Labels, probabilities: Probabilities) -> Fl
     return scores
 
 
+def expected_error(labels: Labels, probabilities: Probabilities) -> Floats:
+    """Return the expected distance Σ_k p_k |y − k| of each label y from its distribution.
+
+    Shape (rows,), in classes.
+    """
+    distance = np.abs(labels[:, None] - np.arange(probabilities.shape[1]))
+    expected: Floats = (probabilities.astype(np.float64) * distance).sum(axis=1)
+    return expected
+
+
 def confidence_bins(
     labels: Labels, probabilities: Probabilities
 ) -> tuple[Floats, npt.NDArray[np.bool_], Labels]:

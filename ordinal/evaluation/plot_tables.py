@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ordinal.common.types import Labels, Probabilities
-from ordinal.evaluation.abstention import expected_errors, risk_curve
-from ordinal.evaluation.metrics import ECE_BINS, confidence_bins
+from ordinal.evaluation.abstention import risk_curve
+from ordinal.evaluation.metrics import ECE_BINS, confidence_bins, expected_error
 
 LENGTH_BINS = 5
 RISK_POINTS = 100
@@ -83,10 +83,11 @@ def risk_coverage(labels: Labels, predicted: Labels, probabilities: Probabilitie
     """Return points of the `abstention.risk_curve`, at most `RISK_POINTS`: `kept` and `mae`.
 
     `kept` is the share of rows that are kept when the least certain ones are left out first, and
-    `mae` their mean absolute error.
+    `mae` their mean absolute error. A row is less certain if the expected error of its decoded
+    label is larger, under the model's own distribution.
     """
     errors = np.abs(labels - predicted).astype(np.float64)
-    curve, count = risk_curve(errors, expected_errors(probabilities, predicted)), len(labels)
+    curve, count = risk_curve(errors, expected_error(predicted, probabilities)), len(labels)
     # Rounded up, in whole numbers.
     kept = np.unique(-(-np.arange(1, RISK_POINTS + 1) * count // RISK_POINTS))
     return pd.DataFrame({"kept": (kept / count).round(6), "mae": curve[kept - 1].round(6)})

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ordinal.common.choices import Decoding
-from ordinal.common.columns import distinct_names
+from ordinal.common.columns import CORRECTION, distinct_names
 from ordinal.common.errors import UserError
+from ordinal.common.folds import Fold
 from ordinal.common.params import Data, Model
 from ordinal.common.types import Floats, Labels, Probabilities, Rows
 from ordinal.distributions.decoding import decode
@@ -23,7 +24,7 @@ from ordinal.experiments.study import local_files
 
 SCORE = "rps"
 """The one of `SCORES` by which rows are ranked."""
-COLUMNS = ("row", "text", "label", "suggested", "score", "correction")
+COLUMNS = ("row", "text", "label", "suggested", "score", CORRECTION)
 """Columns of the ranked table; the kept columns are between the first two."""
 DECIMALS = 4
 
@@ -62,10 +63,15 @@ def train_folds(folds: int, seeds: int, jobs: int) -> dict[str, list[str]]:
     """
     variants = {}
     for number in range(1, folds + 1):
-        fold = checked_value("--folds", "split.fold", f"{number}/{folds}")
-        variants[f"fold-{number}-of-{folds}"] = overrides_of({"split.fold": fold})
+        fold = checked_value("--folds", "split.fold", str(Fold(number, folds)))
+        variants[fold_name(Fold(number, folds))] = overrides_of({"split.fold": fold})
     queue.refuse_untracked(local_files(Data.load().name, Model.load().name))
     return queue.run_variants(variants, seeds, jobs, "audit")
+
+
+def fold_name(fold: Fold) -> str:
+    """Return the name of the variant of a fold."""
+    return f"fold-{fold.number}-of-{fold.folds}"
 
 
 def out_of_fold(runs: Mapping[str, Sequence[pd.DataFrame]]) -> OutOfFold:
@@ -112,7 +118,7 @@ def rank(found: OutOfFold, reviews: pd.DataFrame, names: Sequence[str], rule: De
             "label": by_name[found.labels[order]],
             "suggested": by_name[suggested[order]],
             "score": scores[order].round(DECIMALS),
-            "correction": "",
+            CORRECTION: "",
         }
     )
     return Audit(

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ordinal.common.columns import CORRECTION
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import ROWS_PER_CHUNK, atomic_file, read_json, sha256
 from ordinal.common.labels import as_label, label_key, list_labels
@@ -22,7 +23,7 @@ from ordinal.own_data.parameters import command
 from ordinal.sources.catalog import DataSet, load_catalog
 from ordinal.sources.data_files import shown
 
-USED = ("row", "text", "correction")
+USED = ("row", "text", CORRECTION)
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ def read_corrections(path: Path, labels: list[str]) -> dict[int, Correction]:
         reading = reader.read(cell)
         if reading is None:
             raise UserError(
-                f"{place}: column 'correction' is {quoted(cell)}: it must be one of the labels "
+                f"{place}: column '{CORRECTION}' is {quoted(cell)}: it must be one of the labels "
                 f"{list_labels(labels)}, or empty"
             )
         found[row] = Correction(place, text, reading.label)
     if not found:
-        raise UserError(f"{path}: no row has a correction: fill the column 'correction'")
+        raise UserError(f"{path}: no row has a correction: fill the column '{CORRECTION}'")
     return found
 
 

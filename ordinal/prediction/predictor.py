@@ -87,23 +87,26 @@ class Predictor:
                 raise UserError(f"text {number} of {len(texts)} {error}") from None
         if not joined:
             return []
-        encodings = self.tokenizer.encode_batch_fast(joined)
-        ids = [truncated_ids(encoding, self.truncation) for encoding in encodings]
-        probabilities = self.probabilities(Tokens.of(ids))
+        probabilities = self.probabilities(self.tokenized(joined))
         lows, highs = self.intervals(probabilities)
         labels = decode(probabilities, self.rule, self.costs)
-        most = len(self.labels) if self.abstain_above is None else self.abstain_above
+        names = self.labels
+        most = len(names) if self.abstain_above is None else self.abstain_above
         named = [
-            self.labels[label] if width <= most else None
+            names[label] if width <= most else None
             for label, width in zip(labels, highs - lows + 1, strict=True)
         ]
-        names = self.labels
         return [
             Prediction(label, names[low], names[high], dict(zip(names, row, strict=True)))
             for label, low, high, row in zip(
                 named, lows, highs, probabilities.tolist(), strict=True
             )
         ]
+
+    def tokenized(self, texts: Sequence[str]) -> Tokens:
+        """Return the tokens of texts, which must be usable; long ones are truncated."""
+        encodings = self.tokenizer.encode_batch_fast(texts)
+        return Tokens.of([truncated_ids(encoding, self.truncation) for encoding in encodings])
 
     def text_of(self, row: str | Columns) -> str:
         """Return the text of a row, whose columns are joined.

@@ -69,13 +69,18 @@ def _text_or_row(columns: Sequence[str]) -> Any:
     return Annotated[Annotated[Text, Tag("text")] | row, kind]
 
 
-class Predictions(BaseModel):
-    """One prediction per text, in the order of the texts."""
+class Answer(BaseModel):
+    """An answer with predictions."""
 
     labels: list[str]
     """All labels, lowest first."""
     coverage: float
     """Share of texts whose interval from `low` to `high` is expected to contain the true label."""
+
+
+class Predictions(Answer):
+    """One prediction per text, in the order of the texts."""
+
     predictions: list[Prediction]
 
 
@@ -91,13 +96,9 @@ class ExplainedWord(BaseModel):
     """Labels by which it moved the expected label, up if it is positive."""
 
 
-class ExplainedPrediction(BaseModel):
+class ExplainedPrediction(Answer):
     """The prediction of a text, and the effects of its words. Words that were cut off have none."""
 
-    labels: list[str]
-    """All labels, lowest first."""
-    coverage: float
-    """Share of texts whose interval from `low` to `high` is expected to contain the true label."""
     prediction: Prediction
     text: str
     """The text; that of a row is its columns, joined."""

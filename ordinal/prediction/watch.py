@@ -23,7 +23,6 @@ from ordinal.prediction.inputs import ROWS_PER_CHUNK, rows_of_file
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokenizer import read_literally
 from ordinal.tokenization.tokens import Tokens
-from ordinal.tokenization.truncation import truncated_ids
 
 HELD_OUT = TOKENIZED / "validation.arrow"
 NO_LABEL = -1
@@ -128,8 +127,7 @@ def _tokens_of_table(
         if not texts:
             continue
         row += len(texts)
-        encodings = predictor.tokenizer.encode_batch_fast(texts)
-        tokens = Tokens.of([truncated_ids(one, predictor.truncation) for one in encodings])
+        tokens = predictor.tokenized(texts)
         if label is not None and chunk.others is not None:
             cells = zip(chunk.others.column(0).to_pylist(), names, strict=True)
             labels = [_class_of(cell, reader, name) for cell, name in cells]

@@ -71,11 +71,7 @@ def dots_and_intervals(
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-        buffer = io.StringIO()
-        figure.savefig(
-            buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None}
-        )
-    return buffer.getvalue()
+        return _svg(figure, bbox_inches="tight")
 
 
 def trials_chart(
@@ -108,9 +104,7 @@ def trials_chart(
         panels[0].set_ylabel(metric, parse_math=False)
         panels[0].legend(frameon=False)
         figure.suptitle(title, parse_math=False)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return _svg(figure)
 
 
 def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
@@ -140,9 +134,7 @@ def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
         axes.set_title(title, parse_math=False)
         axes.spines[["right", "top"]].set_visible(False)
         axes.legend(frameon=False, title="given label")
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return _svg(figure)
 
 
 def curves(
@@ -217,10 +209,14 @@ def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
         axes.spines[["right", "top"]].set_visible(False)
         if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend(frameon=False)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    text = buffer.getvalue()
+        text = _svg(figure, without=("Date", "Creator", "Format", "Type"))
     # Other parts of the SVG refer to the hashed ids only. The numbered ids start at 1 in each
     # element and would not be unique on the page.
     return re.sub(r' id="[^"]*_\d+"', "", text[text.index("<svg") :])
+
+
+def _svg(figure: Figure, without: Sequence[str] = ("Date", "Creator"), **options: Any) -> str:
+    """Return a figure as SVG, `without` some of the metadata."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(without), **options)
+    return buffer.getvalue()

@@ -37,26 +37,23 @@ def report(run: Run, explainer: "Explainer | None" = None) -> str:
     labels, predicted = (run.predictions[name].to_numpy() for name in ("label", "predicted"))
     confusion = confusion_matrix(labels, predicted, len(names))
     rows_per_class = confusion.sum(axis=1)
-    return (
-        pages()
-        .get_template("report.html")
-        .render(
-            run=run,
-            names=names,
-            baseline_names=baseline_names(run.details),
-            features=FEATURES[tfidf_features(run.details)],
-            warnings=warnings_of(run.details),
-            metric_names=METRIC_NAMES,
-            results=results_rows(run.details),
-            confusion=confusion.tolist(),
-            mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
-            widths=coverage_by_width(run.predictions),
-            largest_errors=_with_pieces(largest_errors(run.predictions), explainer),
-            explained=explainer is not None,
-            max_characters=MAX_CHARACTERS,
-            layers=list(layers(run.stages)),
-            charts=_charts(plots),
-        )
+    template = pages().get_template("report.html")
+    return template.render(
+        run=run,
+        names=names,
+        baseline_names=baseline_names(run.details),
+        features=FEATURES[tfidf_features(run.details)],
+        warnings=warnings_of(run.details),
+        metric_names=METRIC_NAMES,
+        results=results_rows(run.details),
+        confusion=confusion.tolist(),
+        mae_per_class=plots["mae_per_class"].assign(rows=rows_per_class[rows_per_class > 0]),
+        widths=coverage_by_width(run.predictions),
+        largest_errors=_with_pieces(largest_errors(run.predictions), explainer),
+        explained=explainer is not None,
+        max_characters=MAX_CHARACTERS,
+        layers=list(layers(run.stages)),
+        charts=_charts(plots),
     )
 
 

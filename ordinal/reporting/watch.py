@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ordinal.common.files import for_json
 from ordinal.common.types import Floats, Rows
-from ordinal.evaluation.drift import Change, Sample, log_martingale
+from ordinal.evaluation.drift import Change, Sample, conformal_p_values, log_martingale
 from ordinal.evaluation.results import format_number
 from ordinal.reporting.charts import curves, paired_bars
 from ordinal.reporting.pages import pages
@@ -147,9 +147,8 @@ def watch_page(comparison: Comparison) -> str:
         }
         for change in comparison.changes
     ]
-    return (
-        pages().get_template("watch.html").render(comparison=comparison, rows=rows, effect=EFFECT)
-    )
+    template = pages().get_template("watch.html")
+    return template.render(comparison=comparison, rows=rows, effect=EFFECT)
 
 
 def _chart(comparison: Comparison, measure: str) -> str:
@@ -167,7 +166,8 @@ def _chart(comparison: Comparison, measure: str) -> str:
         case "coverage":
             return _coverage_chart(comparison)
         case "order":
-            return _martingale_chart(log_martingale(before.scores, now.scores))
+            p_values = conformal_p_values(before.scores, now.scores)
+            return _martingale_chart(log_martingale(p_values))
         case "unknown" if before.unknown is not None and now.unknown is not None:
             return _histogram(before.unknown, now.unknown, "share of unknown tokens, from", ".2g")
     return _histogram(before.lengths, now.lengths, "tokens, from", ".0f")

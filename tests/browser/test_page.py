@@ -27,8 +27,14 @@ def predict(page: Page, text: str, button: str = "Predict") -> None:
     click(page, button)
 
 
+def expect_ready(page: Page) -> None:
+    """Wait for the end of what a button has started."""
+    expect(page.locator("#result")).to_have_attribute("aria-busy", "false")
+
+
 def rows_of(page: Page, table: str) -> list[list[str]]:
-    """Return the cells of the rows of a table, without its heading."""
+    """Return the cells of the rows of a table, without its heading, once the page is ready."""
+    expect_ready(page)
     rows = page.get_by_role("table", name=table).locator("tbody tr").all()
     return [row.locator("th, td").all_inner_texts() for row in rows]
 
@@ -197,6 +203,7 @@ def test_markup_is_shown_as_text(address: str, opened: Open) -> None:
     page = opened(address).page
     predict(page, MARKUP, "Explain")
     expect(page.locator("blockquote")).to_have_text(MARKUP)
+    expect_ready(page)
     assert page.locator("#result").locator("script, img").count() == 0
     assert page.title() == "ordinal"
 
@@ -240,7 +247,7 @@ def test_every_state_is_accessible_and_fits(
     for button, content in (("Explain", "blockquote"), ("Predict each line", ".lines")):
         predict(tab.page, f"the room was superb\n{'long' * 50}", button)
         expect(tab.page.locator(content)).to_be_visible()
-        assert tab.page.locator("#result").get_attribute("aria-busy") == "false"
+        expect_ready(tab.page)
         assert tab.violations() == []
         assert not tab.scrolls_sideways()
 

@@ -1,9 +1,11 @@
 """The report, and the page of `dvc plots show`, in a browser."""
 
 import pytest
+import yaml
 from playwright.sync_api import expect
 
 from tests.browser.conftest import CDN, DESK, MARKUP, PHONE, Open
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -35,6 +37,7 @@ def test_the_links_of_the_report_lead_to_its_sections(report_page: str, opened: 
 
 def test_dvc_draws_all_plots_with_known_scripts_only(plots_page: str, opened: Open) -> None:
     tab = opened(plots_page)
-    expect(tab.page.locator(".vega-embed :is(canvas, svg.marks)")).to_have_count(9)
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    expect(tab.page.locator(".vega-embed :is(canvas, svg.marks)")).to_have_count(len(plots))
     assert len(tab.outside) == 3
     assert all(map(CDN.fullmatch, tab.outside))

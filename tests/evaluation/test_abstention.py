@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordinal.evaluation.abstention import abstention_by_width, expected_errors, risk_curve
+from ordinal.evaluation.abstention import risk_curve
+from ordinal.evaluation.metrics import expected_error
 from ordinal.evaluation.plot_tables import RISK_POINTS, risk_coverage
 
 ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=30)
@@ -24,7 +25,7 @@ def test_expected_errors_are_those_of_a_plain_loop() -> None:
         sum(float(p) * abs(k - label) for k, p in enumerate(row))
         for row, label in zip(probabilities, predicted, strict=True)
     ]
-    assert expected_errors(probabilities, predicted) == pytest.approx(expected, rel=1e-6)
+    assert expected_error(predicted, probabilities) == pytest.approx(expected, rel=1e-6)
 
 
 @given(ROWS)
@@ -67,20 +68,7 @@ def test_the_table_has_points_of_the_curve_up_to_all_rows(rows: int) -> None:
     assert table["kept"].is_monotonic_increasing
     errors = np.abs(labels - predicted).astype(float)
     assert table.iloc[-1].tolist() == [1, pytest.approx(errors.mean(), abs=1e-6)]
-    order = np.argsort(expected_errors(probabilities, predicted))
+    order = np.argsort(expected_error(predicted, probabilities))
     for kept, mae in table.itertuples(index=False):
         first = order[: round(kept * rows)]
         assert mae == pytest.approx(errors[first].mean(), abs=1e-6)
-
-
-def test_abstention_by_width() -> None:
-    errors, widths = np.array([0.0, 1, 3, 1]), np.array([2, 3, 3, 2])
-    table = abstention_by_width(errors, widths, classes=5)
-    assert table["width"].tolist() == [1, 2, 3]
-    assert table["kept"].tolist() == [0, 0.5, 1]
-    assert np.isnan(table["mae"][0])
-    assert table["mae"].tolist()[1:] == [0.5, 1.25]
-    # Intervals with all labels: the largest width that is allowed keeps only the others.
-    all_labels = abstention_by_width(errors, np.array([5, 5, 5, 1]), classes=5)
-    assert all_labels["width"].tolist() == [1, 2, 3, 4]
-    assert all_labels["kept"].tolist() == [0.25] * 4

@@ -48,7 +48,7 @@ def test_the_means_are_compared_as_scipy_does_by_permuting_rows(shift: float) ->
 
 
 def test_a_rare_value_has_the_exact_p_value() -> None:
-    """Where an approximation by a normal distribution would see an event of 8 standard errors."""
+    """A normal approximation would be wrong here: it puts this event at 8 standard errors."""
     before, now = np.zeros(750), np.array([1.0, 1.0] + [0.0] * 28)
     exact = stats.fisher_exact([[2, 28], [0, 750]]).pvalue
     assert exact == pytest.approx(0.0014, abs=1e-4)
@@ -113,7 +113,7 @@ def test_the_martingale_is_that_of_a_plain_loop() -> None:
             for bet, share in capital.items()
         }
         expected.append(sum(capital.values()))
-    assert np.exp(log_martingale(before, now)) == pytest.approx(expected)
+    assert np.exp(log_martingale(conformal_p_values(before, now))) == pytest.approx(expected)
     change = order_change(before, now)
     assert change.p_value == pytest.approx(1 / max(expected))
     assert change.effect == pytest.approx((change.now - 0.5) / np.sqrt(1 / 12))
@@ -143,7 +143,7 @@ def test_obvious_changes_raise_an_alarm(change: dict[str, float]) -> None:
 
 
 def test_the_intervals_of_exchangeable_rows_pass_the_test_of_coverage() -> None:
-    """With the threshold of a few calibration rows, drawn anew each time."""
+    """Draw other calibration rows, and so another threshold, for each sample."""
     rng = np.random.default_rng(6)
     thresholds = np.sort(rng.random((2000, 39)))[:, 35]  # of 40 · 0.9
     covered = rng.random((2000, 100)) <= thresholds[:, None]
