@@ -25,6 +25,7 @@ from ordinal.cli.options import (
 from ordinal.common.errors import CONTINUE, UserError, report_user_errors
 
 if TYPE_CHECKING:
+    from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.parts import Options
     from ordinal.prediction.predictor import Predictor
 
@@ -119,7 +120,6 @@ def predict(
     With --precise, at least 99.9 % of the labels are those of that model, according to validation
     rows. Probabilities may differ in the second digit, and with them the ends of intervals.
     """
-    from ordinal import load
     from ordinal.common.formats import Format
     from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.parts import Options
@@ -133,9 +133,7 @@ def predict(
         others = {"out": out, "precise": precise, "keep": keep, "workers": workers, "ray": ray}
         check_options(explain, as_json, keep_going=keep_going, **others)
         rule = IntervalRule(coverage, coverage_by, interval)
-        load_once = cache(
-            partial(load, path, precise=exact, abstain_above=abstain_above, **asdict(rule))
-        )
+        load_once = _loader(path, exact, rule, abstain_above)
         columns = text or _columns_of_model(texts, path, load_once)
         options = Options(columns, keep, Format.parse(formats), rule, abstain_above)
         if explain:
@@ -154,6 +152,15 @@ def _folder(out: str | None, texts: Sequence[str], columns: Sequence[str]) -> st
 
     are_tables = texts and (columns or stand_for_files(texts))
     return out if out and are_tables and names_folder(out, texts) else None
+
+
+def _loader(
+    path: Path, precise: Path | None, rule: "IntervalRule", abstain_above: int | None
+) -> Callable[[], "Predictor"]:
+    """Return a function that loads the model when it is first called."""
+    from ordinal import load
+
+    return cache(partial(load, path, precise=precise, abstain_above=abstain_above, **asdict(rule)))
 
 
 def _columns_of_model(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _calibration_scores(predictor: Predictor) -> Sequence[float]:
     """Return the scores of the validation rows that determine the intervals."""
     both = predictor.precise and predictor.deferral
     scores = both.scores if both else predictor.calibration.scores
-    return [score for of_one in scores[predictor.interval_rule.interval] for score in of_one]
+    return [*chain(*scores["adaptive"])]
 
 
 def calibration_rows(predictor: Predictor) -> int:
