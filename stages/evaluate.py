@@ -56,12 +56,11 @@ def main() -> None:
     params, train = Evaluate.load(), Train.load()
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
     network = torch_network(model, train.accelerator, train.precision)
-    names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
-    costs = model.config.ordinal.get("costs")
-    decoded = partial(decode, rule=rule, costs=costs)
-    intervals = IntervalRule(params.coverage, params.coverage_by, params.interval)
-    report_infinite_thresholds(intervals, calibration, names)
-    parts = {part: predict(part, network, calibration, decoded, intervals) for part in PARTS}
+    names, costs = model.config.ordinal["labels"], model.config.ordinal.get("costs")
+    decoded = partial(decode, rule=model.config.ordinal["decode"], costs=costs)
+    rule = IntervalRule(params.coverage, params.coverage_by, params.interval)
+    report_infinite_thresholds(rule, calibration, names)
+    parts = {part: predict(part, network, calibration, decoded, rule) for part in PARTS}
     write_predictions(parts, names, costs)
     details = {
         **upstream_results(),
@@ -79,29 +78,27 @@ def predict(
     network: Network,
     calibration: Calibration,
     decoded: Callable[[Probabilities], Labels],
-    intervals: IntervalRule,
+    rule: IntervalRule,
 ) -> Predictions:
     tokens = Tokens.load(TOKENIZED / f"{part}.arrow")
     uncalibrated = predict_probabilities(network, tokens, part)
     probabilities = apply_temperature(uncalibrated, calibration.temperature)
-    low, high = intervals.intervals(probabilities, calibration.scores)
+    low, high = rule.intervals(probabilities, calibration.scores)
     return Predictions(tokens, uncalibrated, probabilities, decoded(probabilities), low, high)
 
 
 def report_infinite_thresholds(
-    intervals: IntervalRule, calibration: Calibration, names: Sequence[str]
+    rule: IntervalRule, calibration: Calibration, names: Sequence[str]
 ) -> None:
     """Print the labels that every interval has to contain."""
-    if intervals.coverage_by == "none":
+    if rule.coverage_by == "none":
         return
-    thresholds = intervals.thresholds(calibration.scores)
-    for name, threshold, scores in zip(
-        names, thresholds, calibration.scores[intervals.interval], strict=True
-    ):
+    thresholds, of_labels = rule.thresholds(calibration.scores), calibration.scores[rule.interval]
+    for name, threshold, scores in zip(names, thresholds, of_labels, strict=True):
         if np.isinf(threshold):
             print(
                 f"evaluate: every interval contains {name}: its {len(scores)} validation rows are "
-                f"too few for a coverage of {intervals.coverage:g}"
+                f"too few for a coverage of {rule.coverage:g}"
             )
 
 

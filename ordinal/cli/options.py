@@ -40,12 +40,17 @@ Coverage = Annotated[
 ByLabel = Annotated[
     CoverageBy,
     typer.Option(
-        "--coverage-by", help="label: the share of the texts of each label; none: of all texts."
+        "--coverage-by",
+        help="none: the coverage holds for all texts together; label: for the texts of each label.",
     ),
 ]
 Method = Annotated[
     Interval,
-    typer.Option("--interval", help="Method of the intervals. They differ with several peaks."),
+    typer.Option(
+        "--interval",
+        help="adaptive: the interval grows from the most probable label; shortest: it is as short "
+        "as possible. They differ if a distribution has several peaks.",
+    ),
 ]
 
 

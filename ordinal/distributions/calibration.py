@@ -33,7 +33,10 @@ class Calibration:
 def refuse_other_scores(scores: object) -> None:
     """Raise a ValueError if scores are not in the form of `calibration_scores`."""
     if not isinstance(scores, dict) or scores.keys() != NONCONFORMITY.keys():
-        raise ValueError("its calibration was written by another version of this program")
+        raise ValueError(
+            "its calibration was written by an earlier version of this program: train or export "
+            "the model again"
+        )
 
 
 def calibrate(labels: Labels, probabilities: Probabilities) -> Calibration:

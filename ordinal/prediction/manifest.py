@@ -126,7 +126,7 @@ def _refuse_mixing(
     out: str, manifest: Mapping[str, Any], now: Mapping[str, Any], gone: Collection[str]
 ) -> None:
     """Pass if the settings are those of the manifest, and none of its files is `gone`."""
-    before = asdict(IntervalRule()) | dict(manifest)  # manifests of earlier versions lack some
+    before = {**asdict(IntervalRule()), **manifest}  # a manifest of an earlier version has fewer
     for key, value in now.items():
         if manifest and before.get(key) != value:
             raise UserError(

@@ -215,7 +215,7 @@ def load_onnx(path: Path, rule: IntervalRule | None = None) -> Predictor:
         calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
         deferral = Deferral(**facts["deferral"]) if "deferral" in facts else None
     except ValueError as error:
-        raise UserError(f"{path} can't be used: {error}; export it again") from None
+        raise UserError(f"{path} can't be loaded: {error}") from None
     return Predictor(
         Network(len(facts["labels"]), facts["pad_id"], distributions),
         tokenizer,

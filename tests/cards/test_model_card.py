@@ -142,8 +142,7 @@ def test_the_text_has_intervals_baselines_calibration_coverage_and_limits() -> N
         "calibrated with the temperature 1.2500, fitted on the 250 validation rows",
         "the log loss from 0.3200 to 0.2300 and the expected calibration error from 0.3100 to",
         "contain the true label in 87.6 % of the test rows; the target is 90.0 %.",
-        "Their mean width is 1.54 labels. By true label, they contain it in 75.0 % (poor), 91.2 % "
-        "(good) of the rows.",
+        "labels. By true label, the shares are 75.0 % (poor), 91.2 % (good). ## Limits",
         "It does not hold for each label or each kind of text.",
         "2500 rows: 1750 for training, 250 for validation",
         "| train.lr | 0.01 | | train.loss | corn |",

@@ -266,6 +266,6 @@ def test_folders_that_hold_no_model_of_ours_are_refused(tiny_encoder: Path, tmp_
 def test_a_calibration_of_another_version_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_model, tmp_path / "old"))
     write_json(folder / "calibration.json", {"temperature": 1.3, "scores": [0.1, 0.5]})
-    message = "old can't be loaded as a model: its calibration was written by another version of"
+    message = "old can't be loaded as a model: its calibration was written by an earlier version of"
     with pytest.raises(UserError, match=message):
         load_calibration(folder)

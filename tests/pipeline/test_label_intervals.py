@@ -43,7 +43,7 @@ def test_the_evaluation_measures_the_chosen_intervals_by_label(finished_project:
         assert figures["width"] == pytest.approx(width[rows].mean(), abs=1e-6)
     assert found["coverage"] == pytest.approx(covered.mean(), abs=1e-6)
     card = (finished_project / "metrics/model_card.md").read_text()
-    share = f"{100 * found['by_label']['5']['coverage']:.1f} % (5) of the rows."
+    share = f"{100 * found['by_label']['5']['coverage']:.1f} % (5)."
     assert share in card
     assert "It does not hold for each kind of text." in card
 
