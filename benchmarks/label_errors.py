@@ -1,13 +1,14 @@
 """Precision of each score of `ordinal audit` in finding the wrong labels of the demo.
 
 The demo is generated again, since it knows which labels it moved. The distributions come from the
-saved runs of `ordinal audit --seeds 3` (--runs), or the folds are trained here. --apply compares
-the error of a model before and after the true corrections of its training and validation labels.
+saved runs of `ordinal audit --seeds 3` (--runs), or the folds are trained here. A second table
+judges the same distributions by labels that were moved in other ways. --apply compares the error of
+a model before and after the true corrections of its training and validation labels.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,14 @@ from ordinal.training.fine_tuning import fit
 
 NAMES = [str(grade + 1) for grade in range(GRADES)]
 DISTANCE = "distance from suggestion"
+# Ways to move true labels, unlike the demo's, which are moved by one.
+MOVES: dict[str, Callable[[Labels, np.random.Generator], Labels]] = {
+    "to another label at random": lambda true, rng: (
+        (true + rng.integers(1, GRADES, len(true))) % GRADES
+    ),
+    "by two": lambda true, rng: np.where(true < GRADES // 2, true + 2, true - 2),
+    "to the other end": lambda true, rng: GRADES - 1 - true,
+}
 
 
 class Corpus(NamedTuple):
@@ -90,14 +99,24 @@ def figures(scores: Floats, wrong: Labels) -> Figures:
     )
 
 
-def measure(found: OutOfFold, true: Labels) -> tuple[dict[str, Figures], Share]:
-    """Return the figures of each score, and the estimated share of wrong labels."""
-    wrong = (found.labels != true[found.rows]).astype(np.int64)
+def by_score(labels: Labels, true: Labels, probabilities: Probabilities) -> dict[str, Figures]:
+    """Return the figures of each score in finding the labels that are not the true ones."""
+    wrong = (labels != true).astype(np.int64)
+    scores = {name: score(labels, probabilities) for name, score in SCORES.items()}
+    suggested = decode(probabilities, Train.load().decode)
+    scores[DISTANCE] = np.abs(labels - suggested).astype(np.float64)
+    return {name: figures(values, wrong) for name, values in scores.items()}
+
+
+def moved(true: Labels, share: float, way: str, seed: int) -> Labels:
+    """Return the true labels, of which a share was moved in one of the ways of `MOVES`."""
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(len(true)) < share, MOVES[way](true, rng), true)
+
+
+def share_of(found: OutOfFold) -> Share:
     suggested = decode(found.probabilities, Train.load().decode)
-    scores = {name: score(found.labels, found.probabilities) for name, score in SCORES.items()}
-    scores[DISTANCE] = np.abs(found.labels - suggested).astype(np.float64)
-    share = wrong_share(found.labels, suggested, found.probabilities)
-    return {name: figures(values, wrong) for name, values in scores.items()}, share
+    return wrong_share(found.labels, suggested, found.probabilities)
 
 
 def saved_runs(path: Path) -> dict[int, dict[str, list[pd.DataFrame]]]:
@@ -168,15 +187,31 @@ def apply_lines(data: Corpus, recipe: Train) -> Iterator[str]:
         yield f"| {name} | {errors[0]:.4f} | {errors[1]:.4f} |"
 
 
-def table_lines(measured: Sequence[tuple[dict[str, Figures], Share]]) -> Iterator[str]:
+def table_lines(measured: Sequence[dict[str, Figures]]) -> Iterator[str]:
     """Yield a Markdown table: the mean of each figure, with its range over the seeds."""
     headings = "precision = recall at k | precision at k/2 | recall at 2k | average precision"
     yield f"| score | {headings} |"
     yield "|---|---|---|---|---|"
-    for name in measured[0][0]:
-        columns = zip(*(by_score[name] for by_score, _ in measured), strict=True)
+    for name in measured[0]:
+        columns = zip(*(figures_of[name] for figures_of in measured), strict=True)
         cells = [f"{np.mean(c):.3f} ({min(c):.3f} to {max(c):.3f})" for c in columns]
         yield f"| {name} | {' | '.join(cells)} |"
+
+
+def move_lines(found: dict[int, OutOfFold], true: Labels, share: float) -> Iterator[str]:
+    """Yield a Markdown table: the mean precision at k of each score, for each way of `MOVES`."""
+    columns = {
+        way: [
+            by_score(moved(true[of.rows], share, way, seed), true[of.rows], of.probabilities)
+            for seed, of in found.items()
+        ]
+        for way in MOVES
+    }
+    yield f"| score | moved {' | '.join(MOVES)} |"
+    yield "|---|---|---|---|"
+    for name in (*SCORES, DISTANCE):
+        means = [np.mean([one[name].at_k for one in column]) for column in columns.values()]
+        yield f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -213,11 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fold: [runs[seed][fold][0] for seed in runs] for fold in next(iter(runs.values()))
         }
         write_runs(by_fold, chosen.save)
-    measured = [measure(out_of_fold(of_seed), data.true) for of_seed in runs.values()]
-    wrong = int((data.given != data.true).sum())
-    print(f"k = {wrong} of {len(data.given)} labels are wrong ({wrong / len(data.given):.1%})")
-    print(*table_lines(measured), sep="\n")
-    for seed, (_, share) in zip(runs, measured, strict=True):
+    found = {seed: out_of_fold(of_seed) for seed, of_seed in runs.items()}
+    wrong = data.given != data.true
+    print(f"k = {wrong.sum()} of {len(wrong)} labels are wrong ({wrong.mean():.1%})")
+    measured = [by_score(of.labels, data.true[of.rows], of.probabilities) for of in found.values()]
+    print(*table_lines(measured), *move_lines(found, data.true, wrong.mean()), sep="\n")
+    for seed, of_seed in found.items():
+        share = share_of(of_seed)
         interval = f"95 % interval {share.low:.1%} to {share.high:.1%}"
         print(f"estimated share with seed {seed}: {share.estimate:.1%} ({interval})")
 

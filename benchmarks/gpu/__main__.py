@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import DistilBertConfig, DistilBertModel
 from transformers.utils import logging
 
 from benchmarks.clock import matrix_rate
-from benchmarks.gpu.record import Record, Sizes, rehearsal
+from benchmarks.gpu.record import TINY, Record, Sizes, rehearsal
+from benchmarks.gpu.shape import save_shape
 from benchmarks.growth import ROOT, stage_environment
 from ordinal.common.files import read_json
-from ordinal.tokenization.tokenizer import TOKENIZER_FILES
 from ordinal.training.checkpoints import LIBRARIES
 
 
@@ -48,24 +46,16 @@ class Step:
 
 STEPS = {
     1: Step("the default recipe", "recipe", "run", 150),
-    2: Step("training speed", "speed", "run", 280),
+    2: Step("training speed", "speed", "run", 320),
     3: Step("share of the matrix rate", "speed", "share", 90),
     4: Step("the train stage", "stage", "run", 180),
     5: Step("prediction", "prediction", "run", 120),
     6: Step("cost of coral_pytorch's CORN", "corn", "run", 60),
     7: Step("torch.compile", "compilation", "run", 150),
     9: Step("kill and resume", "stage", "resume", 150),
+    10: Step("memory of a large encoder", "memory", "run", 90),
 }
 QUIET = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-TINY = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
-
-
-def save_shape(encoder: Path, folder: Path, **changes: int) -> None:
-    """Save an encoder of DistilBERT's shape, with random weights and another one's tokenizer."""
-    vocabulary = read_json(encoder / "config.json")["vocab_size"]
-    DistilBertModel(DistilBertConfig(vocab_size=vocabulary, **changes)).save_pretrained(folder)
-    for name in TOKENIZER_FILES:
-        shutil.copy(encoder / name, folder)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

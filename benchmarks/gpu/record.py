@@ -1,7 +1,7 @@
 """Results of one step, and the sizes of all steps."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ordinal.common.files import read_json
 from ordinal.common.types import Rows
 from ordinal.tokenization.tokens import Tokens
 
+LARGE = {"dim": 1024, "n_layers": 24, "n_heads": 16, "hidden_dim": 4096}  # as BERT-large
+TINY = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
 CORPORA = {"hotel": hotel_lengths, "short": short_lengths}
 
 
@@ -72,6 +74,9 @@ class Sizes:
     """Steps between checkpoints of the run that is killed."""
     resume_pause: float = 0.5
     """Seconds from the first checkpoint to the kill."""
+    large: dict[str, int] = field(default_factory=lambda: LARGE)
+    """Shape of the encoder whose memory is measured."""
+    large_steps: int = 10
 
     def lengths(self, corpus: str, rows: int) -> Rows:
         return CORPORA[corpus](rows).clip(max=self.longest)
@@ -107,4 +112,6 @@ def rehearsal(device: torch.device, encoder: Path, shape: Path) -> Sizes:
         resume_rows=320,
         resume_every=4,
         resume_pause=0.0,
+        large=TINY,
+        large_steps=2,
     )

@@ -50,9 +50,9 @@ def audit(
     """Find labels that are probably wrong.
 
     Each row is predicted by a model that was trained on the other folds. The rows are ranked by the
-    ranked probability score of their label, and the share of wrong labels is estimated. The table
-    to correct by hand is data/audit/labels.csv. A chart, the figures and the predictions of all
-    runs are in metrics/audit.
+    ranked probability score of their label minus the score that their distribution expects, and the
+    share of wrong labels is estimated. The table to correct by hand is data/audit/labels.csv. A
+    chart, the figures and the predictions of all runs are in metrics/audit.
 
     The runs are DVC experiments of the current commit, run through DVC's queue. If an audit is
     interrupted, the same command continues it.
@@ -121,7 +121,6 @@ def _write(found: "Audit", folds: int, seeds: int) -> None:
     from dataclasses import asdict
 
     from ordinal.data.spreadsheets import escape_table
-    from ordinal.experiments.audit import SCORE
     from ordinal.reporting.charts import scores_chart
 
     rows = len(found.table)
@@ -133,7 +132,7 @@ def _write(found: "Audit", folds: int, seeds: int) -> None:
         "not_suggested": int(found.differs.sum()),
     }
     with atomic_file(CHART) as path:
-        path.write_text(scores_chart(found.scores, found.differs, SCORE, title), encoding="utf-8")
+        path.write_text(scores_chart(found.scores, found.differs, title), encoding="utf-8")
     write_json(FIGURES, counts | {"wrong_share": for_json(asdict(found.share))})
     with atomic_file(LABELS) as path:
         escape_table(found.table).to_csv(path, index=False, lineterminator="\n")

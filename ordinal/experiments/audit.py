@@ -23,7 +23,7 @@ from ordinal.experiments import queue
 from ordinal.experiments.overrides import checked_value, overrides_of
 from ordinal.experiments.study import local_files
 
-SCORE = "rps"
+SCORE = "excess_rps"
 """The one of `SCORES` by which rows are ranked."""
 COLUMNS = ("row", "text", "label", "suggested", "score", CORRECTION)
 """Columns of the ranked table; the kept columns are between the first two."""

@@ -24,7 +24,13 @@ from ordinal.common.files import read_json, write_json
 from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.architecture import head, output_layer
-from ordinal.model.device import batch_tokens, choose_device, choose_precision, pad_multiple
+from ordinal.model.device import (
+    attention_kernels,
+    batch_tokens,
+    choose_device,
+    choose_precision,
+    pad_multiple,
+)
 from ordinal.model.inference import Network
 from ordinal.model.losses import LOSSES
 from ordinal.tokenization.tokenizer import TOKENIZER_FILES
@@ -183,7 +189,8 @@ def torch_network(
             "input_ids": torch.from_numpy(ids).to(device),
             "attention_mask": torch.from_numpy(mask).to(device),
         }
-        logits = model(**inputs).logits
+        with attention_kernels():
+            logits = model(**inputs).logits
         probabilities: Probabilities = head.probabilities(logits).cpu().numpy()
         return probabilities
 

@@ -1,8 +1,10 @@
 """Choice of the device and of the precision to compute in."""
 
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ordinal.common.choices import Accelerator, Precision
 from ordinal.common.errors import UserError
@@ -51,6 +53,17 @@ def pad_multiple(device: torch.device) -> int:
     A GPU is faster with multiples of 8. A CPU would only compute more padding.
     """
     return 8 if device.type == "cuda" else 1
+
+
+def attention_kernels() -> AbstractContextManager[None]:
+    """Compute attention without cuDNN.
+
+    cuDNN prepares a kernel for each shape of a batch. For an epoch of texts of many lengths, that
+    takes longer than the training itself.
+    """
+    return sdpa_kernel(
+        [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    )
 
 
 def batch_tokens(device: torch.device) -> int:

@@ -107,13 +107,12 @@ def trials_chart(
         return _svg(figure)
 
 
-def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
+def scores_chart(scores: Floats, differs: Labels, title: str) -> str:
     """Draw how many rows have each score, on a logarithmic axis.
 
     Args:
         scores: score of each row, shape (rows,).
         differs: 1 for the rows whose label is not the suggested one, else 0, shape (rows,).
-        name: name of the score.
         title: title of the chart.
     """
     groups = {"the suggested label": scores[differs == 0], "another label": scores[differs == 1]}
@@ -129,7 +128,7 @@ def scores_chart(scores: Floats, differs: Labels, name: str, title: str) -> str:
             label=list(groups),
             log=True,
         )
-        axes.set_xlabel(name, parse_math=False)
+        axes.set_xlabel("score")
         axes.set_ylabel("rows")
         axes.set_title(title, parse_math=False)
         axes.spines[["right", "top"]].set_visible(False)

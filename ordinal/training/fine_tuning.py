@@ -19,7 +19,7 @@ from ordinal.common.params import Train
 from ordinal.distributions.decoding import decode
 from ordinal.model.architecture import weight_depths
 from ordinal.model.coral import share_weight, unshare_weight
-from ordinal.model.device import choose_device
+from ordinal.model.device import attention_kernels, choose_device
 from ordinal.model.losses import LOSSES, balanced_weights
 from ordinal.tokenization.batching import batch_seed
 from ordinal.tokenization.tokens import Tokens
@@ -151,7 +151,7 @@ def fit(
     curves, best = LearningCurves(max(1, module.steps // CURVE_POINTS)), BestWeights()
     live = LiveCurves(curves, recipe, module.steps, tables)
     ours = callbacks_for(recipe, curves, best, live, checkpoints)
-    with quiet_lightning():
+    with quiet_lightning(), attention_kernels():
         trainer = new_trainer(recipe, device, [*ours, *callbacks], checkpoints, logger)
         _train(trainer, module, data, checkpoints)
     if is_rank_zero():

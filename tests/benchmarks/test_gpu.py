@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.gpu import __main__ as gpu
-from benchmarks.gpu import compilation, corn, prediction, recipe, speed, stage
-from benchmarks.gpu.record import Record, Sizes, rehearsal
+from benchmarks.gpu import compilation, corn, memory, prediction, recipe, speed, stage
+from benchmarks.gpu.record import TINY, Record, Sizes, rehearsal
+from benchmarks.gpu.shape import save_shape
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.fixture(scope="module")
 def sizes(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Sizes:
     shape = tmp_path_factory.mktemp("shape")
-    gpu.save_shape(tiny_encoder, shape, **gpu.TINY)
+    save_shape(tiny_encoder, shape, **TINY)
     return rehearsal(torch.device("cpu"), tiny_encoder, shape)
 
 
@@ -161,3 +162,10 @@ def test_an_error_is_written_with_its_traceback(
 def test_a_step_that_takes_too_long_is_stopped(tmp_path: Path, sizes: Sizes) -> None:
     given = ("--out", str(tmp_path), "--encoder", str(sizes.encoder), "--shape", "x")
     assert gpu.run_apart(6, given, 0) == "stopped after 0 s"
+
+
+def test_the_memory_of_each_way_to_train_is_measured(sizes: Sizes, record: Record) -> None:
+    memory.run(sizes, record)
+    found = written(record)
+    assert list(found) == ["plain", "checkpointing", "LoRA", "both"]
+    assert all(way["seconds"] > 0 for way in found.values())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import label_errors
-from benchmarks.label_errors import figures, hits
+from benchmarks.label_errors import figures, hits, moved
 from ordinal.data.demo import demo_reviews
 from tests.conftest import ROOT
 
@@ -24,6 +24,20 @@ def test_ties_count_as_often_as_in_all_orders() -> None:
     scores = np.array([2.0, 1.0, 1.0, 1.0, 0.0])
     orders = [[0, 1], [0, 2], [0, 3]]
     assert hits(scores, wrong, 2) == pytest.approx(np.mean([wrong[rows].sum() for rows in orders]))
+
+
+@pytest.mark.parametrize("way", label_errors.MOVES)
+def test_labels_are_moved_to_others_of_the_scale(way: str) -> None:
+    true = np.arange(5).repeat(400)
+    given = moved(true, 0.25, way, seed=0)
+    assert set(given) == set(range(5))
+    if way == "by two":
+        assert set(np.abs(given - true)) == {0, 2}
+    if way == "to the other end":
+        assert set((given + true)[given != true]) == {4}
+    in_the_middle = 400 if way == "to the other end" else 0  # the middle is its own other end
+    expected = 0.25 * (len(true) - in_the_middle)
+    assert (given != true).sum() == pytest.approx(expected, rel=0.15)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -51,7 +65,10 @@ def test_the_folds_and_the_corrections_run_on_a_few_rows(
         *(f"| {name}" for name in label_errors.SCORES),
         f"| {label_errors.DISTANCE}",
     ]
-    assert trained[10].startswith("estimated share with seed 1: ")
+    assert trained[10] == (
+        "| score | moved to another label at random | by two | to the other end |"
+    )
+    assert trained[19].startswith("estimated share with seed 1: ")
     label_errors.main(["--rows", "60", "--runs", "runs.parquet"])
     assert printed(capsys)[0] == trained[0]
     label_errors.main([*small, "--apply"])

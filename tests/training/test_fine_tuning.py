@@ -63,6 +63,23 @@ def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(tiny_enc
     assert not torch.equal(first.classifier.weight, other.classifier.weight)
 
 
+class Kernels(Callback):
+    """Record which kernels a training step may use."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
+        self.deterministic = torch.are_deterministic_algorithms_enabled()
+        self.only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        self.cudnn = torch.backends.cuda.cudnn_sdp_enabled()
+
+
+def test_a_gpu_may_use_deterministic_kernels_only(tiny_encoder: Path) -> None:
+    kernels = Kernels()
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    fit(classifier_for(tiny_encoder, recipe), draw(20), draw(20, seed=1), recipe, None, [kernels])
+    assert (kernels.deterministic, kernels.only_warns, kernels.cudnn) == (True, False, False)
+    assert torch.backends.cuda.cudnn_sdp_enabled()  # as before
+
+
 class Watch(Callback):
     """Record the labels, the learning rate and the active dropout of each batch."""
 
