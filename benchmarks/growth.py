@@ -91,6 +91,7 @@ def save_tiny_encoder(encoder: Path, folder: Path) -> None:
 def save_model(folder: Path, encoder: Path) -> None:
     """Save an untrained classifier in a project."""
     from ordinal.distributions.calibration import Calibration
+    from ordinal.distributions.conformal import Scores
     from ordinal.model.classifier import new_classifier, save_classifier
     from ordinal.tokenization.tokenizer import save_tokenizer
 
@@ -100,7 +101,8 @@ def save_model(folder: Path, encoder: Path) -> None:
         encoder, read_json(encoder / "config.json")["max_position_embeddings"], tokenizer
     )
     model = new_classifier(encoder, ["1", "2", "3", "4", "5"], "corn")
-    save_classifier(model, Calibration(1.0, [0.5] * 20), tokenizer, "", folder / "models/ordinal")
+    scores: Scores = {"adaptive": [[0.5] * 4] * 5, "shortest": [[0.5] * 4] * 5}
+    save_classifier(model, Calibration(1.0, scores), tokenizer, "", folder / "models/ordinal")
 
 
 def stage_environment() -> dict[str, str]:

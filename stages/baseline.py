@@ -6,6 +6,7 @@ from itertools import chain, compress
 import numpy as np
 import pyarrow.parquet as pq
 
+from ordinal.common.costs import costs_of
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import ROWS_PER_CHUNK, for_json, read_json, write_json
 from ordinal.common.params import Train
@@ -26,14 +27,15 @@ MAX_TRAINING_ROWS = 50_000  # more take much time and memory, and change the res
 
 def main() -> None:
     rule = Train.load().decode
-    names = read_json(FACTS)["labels"]
+    facts = read_json(FACTS)
+    names, costs = facts["labels"], costs_of(facts, rule)
     train_labels, test_labels = read_labels("train"), read_labels("test")
     shares = class_shares(train_labels, len(test_labels), len(names))
     tfidf, features = tfidf_distributions(train_labels, len(names))
-    predicted = decode(tfidf, rule)
+    predicted = decode(tfidf, rule, costs)
     results = {
-        "median": for_json(all_metrics(test_labels, decode(shares, "median"), shares)),
-        "tfidf": for_json(all_metrics(test_labels, predicted, tfidf)),
+        "median": for_json(all_metrics(test_labels, decode(shares, "median"), shares, costs)),
+        "tfidf": for_json(all_metrics(test_labels, predicted, tfidf, costs)),
     }
     notes = remarks(predicted, names, features)
     write_json(BASELINE, results | {"tfidf": results["tfidf"] | notes})

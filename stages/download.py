@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from ordinal.common.columns import PART, as_list, refuse_own_columns
+from ordinal.common.costs import Costs, size_problem
 from ordinal.common.errors import UserError, report_user_errors
 from ordinal.common.files import atomic_folder, sha256, write_json
 from ordinal.common.formats import Format
+from ordinal.common.labels import list_labels
 from ordinal.common.params import Data, Split
 from ordinal.common.parts import File
 from ordinal.common.paths import CATALOG, FACTS, OWN_DATA, RAW, REVIEWS
@@ -67,6 +69,8 @@ def main() -> None:
         facts["labels"] = [str(label) for label in entry.labels]
         if isinstance(entry.text, list):
             facts["text"] = entry.text
+        if costs := costs_for(params, entry):
+            facts["costs"] = costs
         if found.files:
             facts["repairs"] = dict(repairs)
         write_json(out / FACTS.name, facts | counts)
@@ -74,6 +78,15 @@ def main() -> None:
         print(f"download: {repair}: {number}")
     print(f"download: {counts['rows']} reviews of {name}, dropped: {counts['dropped']}")
     print(f"download: rows per label: {counts['rows_per_label']}")
+
+
+def costs_for(params: Data, entry: DataSet) -> Costs | None:
+    """Return the costs of errors, which the parameters can set for any data set."""
+    if params.costs is None:
+        return entry.costs
+    if problem := size_problem(params.costs, entry.labels):
+        raise UserError(f"data.costs has {problem} ({list_labels(entry.labels)})")
+    return params.costs
 
 
 def name_of(name: str) -> str:

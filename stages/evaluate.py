@@ -1,13 +1,15 @@
 """Evaluate the model on all three parts: write its predictions, metrics and plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ordinal.common.choices import Decoding
+from ordinal.common.costs import Costs
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_file, atomic_folder, for_json, read_json, write_json
 from ordinal.common.params import Evaluate, Train
@@ -27,7 +29,7 @@ from ordinal.common.paths import (
 )
 from ordinal.common.types import Labels, Probabilities, Rows
 from ordinal.distributions.calibration import Calibration, apply_temperature
-from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.metrics import all_metrics, bootstrap_intervals, distribution_metrics
 from ordinal.evaluation.plot_tables import plot_tables, reliability, risk_coverage
@@ -54,13 +56,17 @@ def main() -> None:
     params, train = Evaluate.load(), Train.load()
     model, calibration = load_classifier(MODEL), load_calibration(MODEL)
     network = torch_network(model, train.accelerator, train.precision)
-    names, rule = model.config.ordinal["labels"], model.config.ordinal["decode"]
-    parts = {part: predict(part, network, calibration, rule, params.coverage) for part in PARTS}
-    write_predictions(parts, names)
+    names, costs = model.config.ordinal["labels"], model.config.ordinal.get("costs")
+    decoded = partial(decode, rule=model.config.ordinal["decode"], costs=costs)
+    rule = IntervalRule(params.coverage, params.coverage_by, params.interval)
+    report_infinite_thresholds(rule, calibration, names)
+    parts = {part: predict(part, network, calibration, decoded, rule) for part in PARTS}
+    write_predictions(parts, names, costs)
     details = {
         **upstream_results(),
-        **{part: metrics_of(predictions) for part, predictions in parts.items()},
-        **uncertainty_of(parts["test"], calibration.temperature, params),
+        **{part: metrics_of(predictions, costs) for part, predictions in parts.items()},
+        **uncertainty_of(parts["test"], calibration.temperature, params, costs),
+        "interval": label_intervals(parts["test"], params.coverage, names),
     }
     write_json(DETAILS, details)
     write_json(METRICS, headline(details))
@@ -68,16 +74,37 @@ def main() -> None:
 
 
 def predict(
-    part: str, network: Network, calibration: Calibration, rule: Decoding, coverage: float
+    part: str,
+    network: Network,
+    calibration: Calibration,
+    decoded: Callable[[Probabilities], Labels],
+    rule: IntervalRule,
 ) -> Predictions:
     tokens = Tokens.load(TOKENIZED / f"{part}.arrow")
     uncalibrated = predict_probabilities(network, tokens, part)
     probabilities = apply_temperature(uncalibrated, calibration.temperature)
-    low, high = intervals(probabilities, conformal_threshold(coverage, calibration.scores))
-    return Predictions(tokens, uncalibrated, probabilities, decode(probabilities, rule), low, high)
+    low, high = rule.intervals(probabilities, calibration.scores)
+    return Predictions(tokens, uncalibrated, probabilities, decoded(probabilities), low, high)
 
 
-def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) -> None:
+def report_infinite_thresholds(
+    rule: IntervalRule, calibration: Calibration, names: Sequence[str]
+) -> None:
+    """Print the labels that every interval has to contain."""
+    if rule.coverage_by == "none":
+        return
+    thresholds, of_labels = rule.thresholds(calibration.scores), calibration.scores[rule.interval]
+    for name, threshold, scores in zip(names, thresholds, of_labels, strict=True):
+        if np.isinf(threshold):
+            print(
+                f"evaluate: every interval contains {name}: its {len(scores)} validation rows are "
+                f"too few for a coverage of {rule.coverage:g}"
+            )
+
+
+def write_predictions(
+    parts: Mapping[str, Predictions], names: Sequence[str], costs: Costs | None
+) -> None:
     with atomic_folder(PREDICTIONS) as out:
         for part, predictions in parts.items():
             rows, kept = read_rows(part)
@@ -89,6 +116,7 @@ def write_predictions(parts: Mapping[str, Predictions], names: Sequence[str]) ->
                 predictions.probabilities,
                 names,
                 kept,
+                costs,
             )
             table.to_parquet(out / f"{part}.parquet", index=False)
 
@@ -122,15 +150,19 @@ def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def metrics_of(predictions: Predictions) -> dict[str, float | None]:
+def metrics_of(predictions: Predictions, costs: Costs | None) -> dict[str, float | None]:
     labels = predictions.tokens.labels
-    return for_json(all_metrics(labels, predictions.predicted, predictions.probabilities))
+    return for_json(all_metrics(labels, predictions.predicted, predictions.probabilities, costs))
 
 
-def uncertainty_of(test: Predictions, temperature: float, params: Evaluate) -> dict[str, Any]:
-    """Return the intervals of the metrics, the calibration, and the coverage of label intervals."""
+def uncertainty_of(
+    test: Predictions, temperature: float, params: Evaluate, costs: Costs | None
+) -> dict[str, Any]:
+    """Return the intervals of the metrics, and the calibration."""
     labels = test.tokens.labels
-    bootstrap = bootstrap_intervals(labels, test.predicted, test.probabilities, params.resamples)
+    bootstrap = bootstrap_intervals(
+        labels, test.predicted, test.probabilities, params.resamples, costs
+    )
     return {
         "bootstrap": {
             name: for_json({"low": low, "high": high}) for name, (low, high) in bootstrap.items()
@@ -140,14 +172,24 @@ def uncertainty_of(test: Predictions, temperature: float, params: Evaluate) -> d
             "before": for_json(distribution_metrics(labels, test.uncalibrated)),
             "after": for_json(distribution_metrics(labels, test.probabilities)),
         },
-        "interval": for_json(
-            {
-                "target": params.coverage,
-                "coverage": float(((test.low <= labels) & (labels <= test.high)).mean()),
-                "width": float((test.high - test.low + 1).mean()),
-            }
-        ),
     }
+
+
+def label_intervals(test: Predictions, target: float, names: Sequence[str]) -> dict[str, Any]:
+    """Return the coverage and width of the label intervals, of all rows and by true label."""
+    labels = test.tokens.labels
+    figures = {
+        "coverage": ((test.low <= labels) & (labels <= test.high)).astype(np.float64),
+        "width": (test.high - test.low + 1).astype(np.float64),
+    }
+    whole = {name: float(values.mean()) for name, values in figures.items()}
+    by_label = {
+        names[label]: for_json(
+            {name: float(values[labels == label].mean()) for name, values in figures.items()}
+        )
+        for label in np.unique(labels)
+    }
+    return {**for_json({"target": target, **whole}), "by_label": by_label}
 
 
 def write_plots(test: Predictions, names: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from ordinal.common.costs import costs_of
 from ordinal.common.errors import report_user_errors
 from ordinal.common.files import atomic_folder, read_json, write_json
 from ordinal.common.params import Train
@@ -31,6 +32,7 @@ def main() -> None:
     silence_other_ranks()
     recipe = Train.load()
     facts = read_json(FACTS)
+    costs = costs_of(facts, recipe.decode)
     token_files = [TOKENIZED / f"{part}.arrow" for part in ("train", "validation")]
     train, validation = map(Tokens.load, token_files)
     inputs = [FACTS, *token_files, *sorted(PRETRAINED.iterdir())]
@@ -47,6 +49,7 @@ def main() -> None:
         recipe.seed,
         recipe.attention_dropout,
         facts.get("text", ()),
+        costs,
     )
     with saving_memory(model, recipe):
         fit(model, train, validation, recipe, checkpoints, tables=PLOTS, logger=logger)

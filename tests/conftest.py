@@ -99,13 +99,15 @@ def tiny_model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     from ordinal.model.architecture import output_layer
     from ordinal.model.classifier import new_classifier, save_classifier
     from ordinal.tokenization.tokenizer import save_tokenizer
+    from tests.tiny import scores_of
 
     folder, tokenizer = (tmp_path_factory.mktemp(name) for name in ("tiny", "tokenizer"))
     save_tokenizer(tiny_encoder, 24, tokenizer)
     model = new_classifier(tiny_encoder, WORDS, "corn")
     with torch.no_grad():
         output_layer(model).weight.mul_(100)
-    save_classifier(model, Calibration(1.3, [0.1, 0.3, 0.5, 0.7, 0.9] * 4), tokenizer, "", folder)
+    scores = scores_of([0.1, 0.3, 0.5, 0.7, 0.9] * 4, len(WORDS))
+    save_classifier(model, Calibration(1.3, scores), tokenizer, "", folder)
     return folder
 
 

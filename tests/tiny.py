@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from ordinal.common.params import Train
+from ordinal.distributions.conformal import Scores
 from ordinal.model.classifier import new_classifier
 from ordinal.tokenization.tokens import Tokens
 from ordinal.training.fine_tuning import fit
@@ -26,6 +27,12 @@ def draw(rows: int, seed: int = 0) -> Tokens:
     ]
     offsets = np.cumsum([0, *map(len, reviews)])
     return Tokens(np.concatenate(reviews).astype(np.int32), offsets, labels)
+
+
+def scores_of(values: list[float], labels: int) -> Scores:
+    """The scores of calibration rows, whose labels take turns."""
+    of_labels = [sorted(values[label::labels]) for label in range(labels)]
+    return {"adaptive": of_labels, "shortest": of_labels}
 
 
 def classifier_for(encoder: Path, recipe: Train = RECIPE) -> PreTrainedModel:

@@ -102,6 +102,7 @@ def _find(folds: int, seeds: int, jobs: int) -> "Audit":
     import pandas as pd
 
     from ordinal.common.params import Train
+    from ordinal.evaluation.predictions import shared_costs
     from ordinal.experiments import audit as audits
     from ordinal.experiments import revisions
     from ordinal.experiments.results import write_runs
@@ -112,7 +113,8 @@ def _find(folds: int, seeds: int, jobs: int) -> "Audit":
         write_runs(runs, path)
     reviews = pd.concat([revisions.reviews(first) for first, *_ in names.values()])
     labels = revisions.label_names(next(iter(names.values()))[0])
-    return audits.rank(audits.out_of_fold(runs), reviews, labels, Train.load().decode)
+    costs = shared_costs(table for tables in runs.values() for table in tables)
+    return audits.rank(audits.out_of_fold(runs), reviews, labels, Train.load().decode, costs)
 
 
 def _write(found: "Audit", folds: int, seeds: int) -> None:

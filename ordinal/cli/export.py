@@ -107,9 +107,7 @@ def _check_validation_rows(model: Path, caller: str, instead: str) -> None:
         return  # not a model folder: the export says so
     files = [(model / name, TOKENIZED / name) for name in TOKENIZER_FILES]
     same_tokens = all(one.read_bytes() == other.read_bytes() for one, other in files)
-    if not same_tokens or len(load_calibration(model).scores) != len(
-        Tokens.load(VALIDATION_TOKENS)
-    ):
+    if not same_tokens or load_calibration(model).rows != len(Tokens.load(VALIDATION_TOKENS)):
         raise UserError(
             f"{VALIDATION_TOKENS} does not have the rows on which this model was calibrated, and "
             f"{caller} needs them: check out the run of the model, or {instead}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ordinal.common.choices import CoverageBy, Interval
 from ordinal.common.errors import UserError
 from ordinal.common.files import atomic_file
 from ordinal.common.paths import MODEL
@@ -35,6 +36,21 @@ Precise = Annotated[
 Coverage = Annotated[
     float,
     typer.Option("--coverage", help="Share of texts whose interval is to contain the true label."),
+]
+ByLabel = Annotated[
+    CoverageBy,
+    typer.Option(
+        "--coverage-by",
+        help="none: the coverage holds for all texts together; label: for the texts of each label.",
+    ),
+]
+Method = Annotated[
+    Interval,
+    typer.Option(
+        "--interval",
+        help="adaptive: the interval grows from the most probable label; shortest: it is as short "
+        "as possible. They differ if a distribution has several peaks.",
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,9 @@ from ordinal.cli.explanations import check_options, print_explanations
 from ordinal.cli.options import (
     RUN_AGAIN,
     TRAINED,
+    ByLabel,
     Coverage,
+    Method,
     Model,
     Precise,
     model_path,
@@ -22,6 +25,7 @@ from ordinal.cli.options import (
 from ordinal.common.errors import CONTINUE, UserError, report_user_errors
 
 if TYPE_CHECKING:
+    from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.parts import Options
     from ordinal.prediction.predictor import Predictor
 
@@ -97,6 +101,8 @@ def predict(
     precise: Precise = None,
     out: Out = None,
     coverage: Coverage = 0.9,
+    coverage_by: ByLabel = "none",
+    interval: Method = "adaptive",
     abstain_above: AbstainAbove = None,
     keep_going: KeepGoing = False,
     keep: Keep = [],  # noqa: B006
@@ -114,12 +120,11 @@ def predict(
     With --precise, at least 99.9 % of the labels are those of that model, according to validation
     rows. Probabilities may differ in the second digit, and with them the ends of intervals.
     """
-    from ordinal import load
     from ordinal.common.formats import Format
+    from ordinal.distributions.conformal import IntervalRule
     from ordinal.prediction.parts import Options
 
-    texts = texts or []
-    folder = _folder(out, texts, text)
+    folder = _folder(out, texts := texts or [], text)
     with (
         report_user_errors(CONTINUE if folder else RUN_AGAIN),
         model_path(model) as path,
@@ -127,11 +132,10 @@ def predict(
     ):
         others = {"out": out, "precise": precise, "keep": keep, "workers": workers, "ray": ray}
         check_options(explain, as_json, keep_going=keep_going, **others)
-        load_once = cache(
-            partial(load, path, precise=exact, coverage=coverage, abstain_above=abstain_above)
-        )
+        rule = IntervalRule(coverage, coverage_by, interval)
+        load_once = _loader(path, exact, rule, abstain_above)
         columns = text or _columns_of_model(texts, path, load_once)
-        options = Options(columns, keep, Format.parse(formats), coverage, abstain_above)
+        options = Options(columns, keep, Format.parse(formats), rule, abstain_above)
         if explain:
             _explain(texts, path, load_once, options, as_json)
         elif folder:
@@ -148,6 +152,15 @@ def _folder(out: str | None, texts: Sequence[str], columns: Sequence[str]) -> st
 
     are_tables = texts and (columns or stand_for_files(texts))
     return out if out and are_tables and names_folder(out, texts) else None
+
+
+def _loader(
+    path: Path, precise: Path | None, rule: "IntervalRule", abstain_above: int | None
+) -> Callable[[], "Predictor"]:
+    """Return a function that loads the model when it is first called."""
+    from ordinal import load
+
+    return cache(partial(load, path, precise=precise, abstain_above=abstain_above, **asdict(rule)))
 
 
 def _columns_of_model(

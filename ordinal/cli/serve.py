@@ -11,7 +11,9 @@ import typer
 from ordinal.cli.options import (
     RUN_AGAIN,
     TRAINED,
+    ByLabel,
     Coverage,
+    Method,
     Model,
     Precise,
     model_path,
@@ -49,6 +51,8 @@ def serve(
     model: Model = TRAINED,
     precise: Precise = None,
     coverage: Coverage = 0.9,
+    coverage_by: ByLabel = "none",
+    interval: Method = "adaptive",
     host: Host = "127.0.0.1",
     port: Port = 8000,
     queue: QueueSize = 32,
@@ -76,7 +80,9 @@ def serve(
             ) from None
         with server.listen(host, port) as listener:
             hosts = server.hosts_for(host)
-            predictor = load(path, precise=exact, coverage=coverage)
+            predictor = load(
+                path, precise=exact, coverage=coverage, coverage_by=coverage_by, interval=interval
+            )
             explain = _explain(exact or path)
             app = server.create_app(predictor, hosts, queue, timeout, explain)
             address = f"[{host}]" if ":" in host else host

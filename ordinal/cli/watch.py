@@ -120,8 +120,9 @@ def _compare(predictor: "Predictor", tables: Tables, alpha: float) -> "Compariso
     else:
         before = sample_of_table(predictor, tables.reference, *how)
     now = sample_of_table(predictor, tables.file, *how)
+    coverage = predictor.interval_rule.coverage
     found = changes(
-        before, now, len(predictor.labels), predictor.coverage, calibration_rows(predictor), alpha
+        before, now, len(predictor.labels), coverage, calibration_rows(predictor), alpha
     )
     sources = str(tables.reference or HELD_OUT), str(tables.file)
     return Comparison(predictor.labels, sources, before, now, found, alpha)

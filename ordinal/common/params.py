@@ -11,7 +11,9 @@ from ordinal.common.choices import (
     Accelerator,
     ActivationCheckpointing,
     ClassWeights,
+    CoverageBy,
     Decoding,
+    Interval,
     LoggerName,
     LossName,
     Missing,
@@ -22,6 +24,7 @@ from ordinal.common.choices import (
     Truncation,
 )
 from ordinal.common.columns import ColumnNames, TextColumns, as_list
+from ordinal.common.costs import CheckedCosts
 from ordinal.common.errors import UserError, dotted_path, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.folds import Fold
@@ -90,6 +93,9 @@ class Data(Section):
     """Other columns, such as ids, which come back in the predictions."""
     missing: Missing = "refuse"
     """Rows with a text but no label, or a label but no text: an error, or dropped and counted."""
+    costs: CheckedCosts | None = None
+    """The cost of each predicted label (columns) for each true label (rows), lowest first. They
+    replace those of an entry."""
 
     @field_validator("label", mode="before")
     @classmethod
@@ -188,7 +194,8 @@ class Train(Section):
     class_weights: ClassWeights = "none"
     """balanced: a row's weight in the mean over its batch is the inverse of its class's share."""
     decode: Decoding = "median"
-    """Statistic that turns a distribution over the classes into one label."""
+    """Statistic that turns a distribution over the classes into one label; cost: the label with the
+    least expected cost."""
     seed: int = Field(1, ge=0, lt=2**32)
     """Seed of the new head, dropout and the batch order."""
     epochs: int = Field(3, ge=1)
@@ -244,6 +251,11 @@ class Evaluate(Section):
     """Bootstrap resamples for each 95 % interval."""
     coverage: float = Field(0.9, gt=0, lt=1)
     """Target coverage of the conformal label intervals."""
+    coverage_by: CoverageBy = "none"
+    """label: the coverage holds for the rows of each label; none: for all rows together."""
+    interval: Interval = "adaptive"
+    """adaptive: intervals grow from the most probable label; shortest: the shortest intervals. They
+    differ for distributions with several peaks."""
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ordinal.common.types import Labels, Probabilities
-from ordinal.distributions.conformal import calibration_scores
+from ordinal.distributions.conformal import NONCONFORMITY, Scores, calibration_scores
 
 MAX_TEMPERATURE = 5.0  # a higher one means that there were too few rows to fit it
 MIN_PROBABILITY = float(np.finfo(np.float32).eps)  # below this, float32 can't tell p from 0
@@ -18,8 +18,25 @@ class Calibration:
 
     temperature: float
     """Temperature of `apply_temperature`."""
-    scores: list[float]
-    """Scores of the calibrated distributions, for `conformal.conformal_threshold`."""
+    scores: Scores
+    """Scores of the calibrated distributions, for `conformal.IntervalRule`."""
+
+    def __post_init__(self) -> None:
+        refuse_other_scores(self.scores)
+
+    @property
+    def rows(self) -> int:
+        """Number of calibration rows."""
+        return sum(map(len, self.scores["adaptive"]))
+
+
+def refuse_other_scores(scores: object) -> None:
+    """Raise a ValueError if scores are not in the form of `calibration_scores`."""
+    if not isinstance(scores, dict) or scores.keys() != NONCONFORMITY.keys():
+        raise ValueError(
+            "its calibration was written by an earlier version of this program: train or export "
+            "the model again"
+        )
 
 
 def calibrate(labels: Labels, probabilities: Probabilities) -> Calibration:
@@ -31,7 +48,7 @@ def calibrate(labels: Labels, probabilities: Probabilities) -> Calibration:
     """
     temperature = fit_temperature(labels, probabilities)
     scores = calibration_scores(labels, apply_temperature(probabilities, temperature))
-    return Calibration(temperature, scores.tolist())
+    return Calibration(temperature, scores)
 
 
 def apply_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:

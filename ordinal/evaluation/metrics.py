@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from ordinal.common.costs import Costs
 from ordinal.common.types import Floats, Labels, Probabilities
 
 ECE_BINS = 15
@@ -111,26 +112,37 @@ def distribution_metrics(labels: Labels, probabilities: Probabilities) -> dict[s
     }
 
 
+def error_costs(labels: Labels, predicted: Labels, costs: Costs) -> Floats:
+    """Return the cost of each decoded label, shape (rows,)."""
+    return np.asarray(costs, np.float64)[labels, predicted]
+
+
 def all_metrics(
-    labels: Labels, predicted: Labels, probabilities: Probabilities
+    labels: Labels, predicted: Labels, probabilities: Probabilities, costs: Costs | None = None
 ) -> dict[str, float]:
-    """Return `label_metrics` and `distribution_metrics` in one dictionary."""
-    return label_metrics(labels, predicted, probabilities.shape[1]) | distribution_metrics(
-        labels, probabilities
-    )
+    """Return `label_metrics` and `distribution_metrics`, and with costs the mean cost."""
+    metrics = label_metrics(labels, predicted, probabilities.shape[1])
+    if costs is not None:
+        metrics["cost"] = float(error_costs(labels, predicted, costs).mean())
+    return metrics | distribution_metrics(labels, probabilities)
 
 
 def bootstrap_intervals(
-    labels: Labels, predicted: Labels, probabilities: Probabilities, resamples: int, seed: int = 0
+    labels: Labels,
+    predicted: Labels,
+    probabilities: Probabilities,
+    resamples: int,
+    costs: Costs | None = None,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % bootstrap interval (low, high) of each of `all_metrics`.
 
     The intervals cover the choice of the test rows, not the randomness of training.
     """
-    names = list(all_metrics(labels, predicted, probabilities))
+    names = list(all_metrics(labels, predicted, probabilities, costs))
 
     def values(rows: Labels) -> Floats:
-        metrics = all_metrics(labels[rows], predicted[rows], probabilities[rows])
+        metrics = all_metrics(labels[rows], predicted[rows], probabilities[rows], costs)
         return np.array(list(metrics.values()))
 
     low, high = bootstrap(values, len(labels), resamples, seed)

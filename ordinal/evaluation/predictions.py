@@ -5,18 +5,24 @@ and `high` (the ends of its interval; the last four are classes 0 … K−1), an
 each label, lowest first.
 The probabilities are found by position: they are the columns after the last of `COLUMNS`. So a
 label can be called "p_x", and a kept column can have any other name.
+
+The costs of errors, if the data has any, are an attribute of the table, which pandas writes to the
+metadata of the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ordinal.common.columns import probability_columns
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.types import Labels, Probabilities, Rows
 
 COLUMNS = ("row", "label", "predicted", "low", "high")
+COSTS = "costs"
+"""Attribute of the table."""
 
 
 def predictions_table(
@@ -27,6 +33,7 @@ def predictions_table(
     probabilities: Probabilities,
     names: Sequence[str],
     kept: pd.DataFrame | None = None,
+    costs: Costs | None = None,
 ) -> pd.DataFrame:
     """Return the table of predictions.
 
@@ -38,11 +45,25 @@ def predictions_table(
         probabilities: distributions, shape (rows, K).
         names: the K labels, lowest first.
         kept: columns of the source that were carried along, or None.
+        costs: costs of errors, or None.
     """
     classes = zip(COLUMNS, (rows, labels, predicted, *interval), strict=True)
     distributions = pd.DataFrame(probabilities, columns=probability_columns(names))
     in_front = [] if kept is None else [kept]
-    return pd.concat([*in_front, pd.DataFrame(dict(classes)), distributions], axis=1)
+    table = pd.concat([*in_front, pd.DataFrame(dict(classes)), distributions], axis=1)
+    if costs is not None:
+        table.attrs[COSTS] = costs
+    return table
+
+
+def shared_costs(tables: Iterable[pd.DataFrame]) -> Costs | None:
+    """Return the costs of errors of runs.
+
+    Runs without costs can be judged by those of the others. The result is None if no run has any,
+    or two runs have different ones.
+    """
+    found = [table.attrs[COSTS] for table in tables if COSTS in table.attrs]
+    return found[0] if found and all(costs == found[0] for costs in found) else None
 
 
 def probabilities_of(table: pd.DataFrame) -> Probabilities:

@@ -11,7 +11,8 @@
 - train, validation, test: `metrics.all_metrics` of each part.
 - bootstrap: low and high end of each test metric's 95 % interval.
 - calibration: temperature, and `metrics.distribution_metrics` of the test rows before and after.
-- interval: target and achieved coverage of the label intervals on the test rows, and mean width.
+- interval: target and achieved coverage of the label intervals on the test rows, and mean width;
+  by_label: the coverage and the width for the rows of each label.
 """
 
 from typing import Any
@@ -25,11 +26,13 @@ METRIC_NAMES = {
     "macro_mae": "mean of each label's mean absolute error ↓",
     "spearman": "Spearman's rank correlation ↑",
     "kendall": "Kendall's tau-b ↑",
+    "cost": "mean cost of errors ↓",
     "rps": "ranked probability score ↓",
     "ece": "expected calibration error ↓",
     "log_loss": "log loss ↓",
 }
-"""Name of each metric; ↓: lower is better, ↑: higher is better."""
+"""Name of each metric; ↓: lower is better, ↑: higher is better. There is a cost if the data has
+costs of errors."""
 FEATURES = {"words": "words and word pairs", "characters": "sequences of 1 to 3 characters"}
 """Features of the baseline TF-IDF."""
 
@@ -69,12 +72,14 @@ def _counted(what: str, counts: dict[str, int]) -> list[str]:
 def headline(details: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers that `dvc metrics` and `dvc exp show` display: at most 20, 4 decimals."""
     baselines = details["baseline"].items()
+    test = [name for name in HEADLINE_METRICS if name in details["test"]]
+    errors = [name for name in ("mae", "cost") if name in test]
     return {
         "train": _rounded(details["train"], "mae"),
         "validation": _rounded(details["validation"], "mae"),
-        "test": _rounded(details["test"], *HEADLINE_METRICS),
+        "test": _rounded(details["test"], *test),
         "interval": _rounded(details["interval"], "coverage", "width"),
-        "baseline": {name: _rounded(metrics, "mae") for name, metrics in baselines},
+        "baseline": {name: _rounded(metrics, *errors) for name, metrics in baselines},
     }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ordinal.common.choices import Decoding
 from ordinal.common.columns import CORRECTION, distinct_names
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.folds import Fold
 from ordinal.common.params import Data, Model
@@ -96,7 +97,13 @@ def out_of_fold(runs: Mapping[str, Sequence[pd.DataFrame]]) -> OutOfFold:
     return OutOfFold(rows[order], labels[order], np.concatenate(means)[order])
 
 
-def rank(found: OutOfFold, reviews: pd.DataFrame, names: Sequence[str], rule: Decoding) -> Audit:
+def rank(
+    found: OutOfFold,
+    reviews: pd.DataFrame,
+    names: Sequence[str],
+    rule: Decoding,
+    costs: Costs | None = None,
+) -> Audit:
     """Rank the rows from the most suspicious label to the least.
 
     Args:
@@ -104,8 +111,9 @@ def rank(found: OutOfFold, reviews: pd.DataFrame, names: Sequence[str], rule: De
         reviews: `row`, `text`, `label` and the kept columns of the same rows.
         names: the K labels, lowest first.
         rule: the rule that turns a distribution into the suggested label.
+        costs: the costs of errors, for the rule `cost`.
     """
-    suggested = decode(found.probabilities, rule)
+    suggested = decode(found.probabilities, rule, costs)
     scores = SCORES[SCORE](found.labels, found.probabilities)
     order = np.argsort(-scores, kind="stable")
     by_name = np.asarray(names, object)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from ordinal.common.types import Floats, Labels
 from ordinal.evaluation.metrics import all_metrics, bootstrap
-from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows
+from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows, shared_costs
 
 PERMUTATIONS_PER_BATCH = 50  # more would only take more memory
 DECIMALS = 12  # of a metric: the same sum in another order differs further to the right
@@ -40,7 +40,8 @@ def compare(
     both models are measured on them (Efron 1979). The p-value is that of the two-sided paired
     permutation test: if the models are exchangeable, the two predictions of any row may be swapped
     (Fisher 1935). It counts the observed case (Phipson and Smyth 2010), except with so few rows
-    that `resamples` covers all swaps; it is then exact. NaN where a metric is not defined.
+    that `resamples` covers all swaps; it is then exact. NaN where a metric is not defined. There is
+    a cost if either run has costs of errors, unless they differ.
 
     Raises:
         UserError: the tables are not of the same rows with the same labels.
@@ -49,13 +50,16 @@ def compare(
     labels = first["label"].to_numpy(np.int64)
     predicted = np.stack([table["predicted"].to_numpy(np.int64) for table in (first, second)])
     probabilities = np.stack([probabilities_of(table) for table in (first, second)])
-    names = list(all_metrics(labels, predicted[0], probabilities[0]))
+    costs = shared_costs((first, second))
+    names = list(all_metrics(labels, predicted[0], probabilities[0], costs))
     all_rows, first_model = np.arange(len(labels)), np.zeros_like(labels)
     second_model = first_model + 1
 
     def measure(models: Labels, rows: Labels = all_rows) -> Floats:
         """Return the metrics over `rows`; `models` says which predicts each of them (0 or 1)."""
-        values = all_metrics(labels[rows], predicted[models, rows], probabilities[models, rows])
+        values = all_metrics(
+            labels[rows], predicted[models, rows], probabilities[models, rows], costs
+        )
         return np.array(list(values.values()))
 
     def resampled_difference(rows: Labels) -> Floats:

@@ -1,7 +1,8 @@
 """The test predictions of all runs of a study, metrics/studies/NAME.parquet, written and read here.
 
 One row per run and review: `variant`, `seed`, `row`, `label` and `predicted`, and then the
-probabilities with four decimals, as in `ordinal.evaluation.predictions`. It has no texts.
+probabilities with four decimals, as in `ordinal.evaluation.predictions`. It has no texts. Costs of
+errors are in its metadata, unless those of two runs differ.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from ordinal.common.errors import UserError, one_line, quoted
-from ordinal.evaluation.predictions import probabilities_of, probability_names
+from ordinal.evaluation.predictions import COSTS, probabilities_of, probability_names, shared_costs
 
 RUN = ["variant", "seed"]
 CLASSES = ["row", "label", "predicted"]
@@ -28,8 +29,10 @@ def write_runs(runs: Mapping[str, Sequence[pd.DataFrame]], path: Path) -> None:
         for seed, table in enumerate(of_variant, 1)
     ]
     table = pd.concat(tables, ignore_index=True)
-    ordered = [*RUN, *(name for name in table if name not in RUN)]
-    table[ordered].to_parquet(path, compression="zstd", index=False)
+    table = table[[*RUN, *(name for name in table if name not in RUN)]]
+    if costs := shared_costs(one for of_variant in runs.values() for one in of_variant):
+        table.attrs[COSTS] = costs
+    table.to_parquet(path, compression="zstd", index=False)
 
 
 def read_runs(

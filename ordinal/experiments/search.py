@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ordinal.common.choices import Metric
 from ordinal.common.errors import UserError
 from ordinal.common.paths import PARAMS
+from ordinal.evaluation.predictions import shared_costs
 from ordinal.experiments import queue, revisions
 from ordinal.experiments.overrides import SEED, overrides_of, values_in
 from ordinal.experiments.space import Choice, Interval, Space, contains, size
@@ -230,4 +231,5 @@ def _read_ended(
 
 def score_of(experiment: str, metric: Metric) -> float:
     """Return the metric of an experiment's validation rows."""
-    return float(row_values(revisions.predictions(experiment, "validation"), metric).mean())
+    table = revisions.predictions(experiment, "validation")
+    return float(row_values(table, metric, shared_costs([table])).mean())

@@ -9,10 +9,11 @@ import pandas as pd
 from scipy import stats
 
 from ordinal.common.choices import Metric
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.types import Floats
-from ordinal.evaluation.metrics import ranked_probability_score
-from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows
+from ordinal.evaluation.metrics import error_costs, ranked_probability_score
+from ordinal.evaluation.predictions import probabilities_of, refuse_other_rows, shared_costs
 from ordinal.evaluation.significance import holm
 
 
@@ -68,12 +69,14 @@ def compare_variants(
     `estimate`: with one seed per variant they don't cover the variation between training runs.
 
     Raises:
-        UserError: `reference` is not a variant, variants have different numbers of runs, or the
-            tables are not of the same rows with the same labels.
+        UserError: `reference` is not a variant, variants have different numbers of runs, the
+            tables are not of the same rows with the same labels, or the metric is the cost and the
+            runs have no costs, or different ones.
     """
     _refuse_unpaired(runs, reference)
+    costs = shared_costs(table for tables in runs.values() for table in tables)
     scores = {
-        name: np.stack([row_values(table, metric) for table in tables])
+        name: np.stack([row_values(table, metric, costs) for table in tables])
         for name, tables in runs.items()
     }
     estimates = {
@@ -89,12 +92,23 @@ def compare_variants(
     return [_variant(name, values, contrasts.get(name)) for name, values in scores.items()]
 
 
-def row_values(table: pd.DataFrame, metric: Metric) -> Floats:
-    """Return the values, shape (rows,), whose mean is the metric of a table of predictions."""
-    labels = table["label"].to_numpy(np.int64)
+def row_values(table: pd.DataFrame, metric: Metric, costs: Costs | None) -> Floats:
+    """Return the values, shape (rows,), whose mean is the metric of a table of predictions.
+
+    Raises:
+        UserError: the metric is the cost, and there are no costs.
+    """
+    labels, predicted = (table[name].to_numpy(np.int64) for name in ("label", "predicted"))
     if metric == "rps":
         return ranked_probability_score(labels, probabilities_of(table))
-    distance = np.abs(table["predicted"].to_numpy(np.int64) - labels)
+    if metric == "cost":
+        if costs is None:
+            raise UserError(
+                "the metric is cost, but the runs have no costs of errors, or different ones: set "
+                "data.costs, the same for all runs"
+            )
+        return error_costs(labels, predicted, costs)
+    distance = np.abs(predicted - labels)
     each = {"mae": distance, "accuracy": distance == 0, "off_by_one": distance <= 1}[metric]
     values: Floats = each.astype(np.float64)
     return values

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import logging
 
 from ordinal.common.choices import Accelerator, Decoding, LossName, Precision
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
 from ordinal.common.types import Padded, Probabilities
@@ -47,12 +48,13 @@ def new_classifier(
     seed: int = 1,
     attention_dropout: float | None = None,
     text_columns: Sequence[str] = (),
+    costs: Costs | None = None,
 ) -> PreTrainedModel:
     """A pretrained encoder with a new head, in float32 and in training mode.
 
-    The config gains `ordinal`: the K label names (lowest first), the loss, the decoding, and the
-    text columns if there are several. If the encoder is itself a fine-tuned classifier, its head is
-    dropped, and a line on stdout says so.
+    The config gains `ordinal`: the K label names (lowest first), the loss, the decoding, the text
+    columns if there are several, and the costs of errors if there are any. If the encoder is itself
+    a fine-tuned classifier, its head is dropped, and a line on stdout says so.
 
     Args:
         encoder: folder of the encoder.
@@ -62,6 +64,7 @@ def new_classifier(
         seed: seed of the weights of the head.
         attention_dropout: dropout of the attention weights; None keeps the encoder's own.
         text_columns: the columns whose texts are joined, if there are several.
+        costs: the costs of errors, which the decoding `cost` needs.
 
     Raises:
         UserError: the encoder can't be loaded, has no attention dropout to set, or its head does
@@ -69,8 +72,8 @@ def new_classifier(
     """
     config = _new_config(encoder, labels, loss)
     config.ordinal = {"labels": list(labels), "loss": loss, "decode": decoding}
-    if text_columns:
-        config.ordinal["text"] = list(text_columns)
+    extras = {"text": list(text_columns), "costs": costs}
+    config.ordinal |= {name: value for name, value in extras.items() if value}
     if attention_dropout is not None:
         _set_attention_dropout(config, attention_dropout)
     torch.manual_seed(seed)

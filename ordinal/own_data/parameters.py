@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "data.label": None,
     "data.keep": [],
     "data.missing": "refuse",
+    "data.costs": None,
     "split.method": "shuffle",
     "split.column": None,
 }

@@ -31,7 +31,7 @@ def export_bf16(folder: Path, path: Path, validation: Tokens) -> None:
         UserError: `folder` is not a model of the train stage.
     """
     model, calibration = load_classifier(folder), load_calibration(folder)
-    rule = model.config.ordinal["decode"]
+    rule, costs = model.config.ordinal["decode"], model.config.ordinal.get("costs")
     exact, rounded = (
         predict_probabilities(torch_network(model, "cpu", precision), validation)
         for precision in ("32-true", "bf16-mixed")
@@ -43,6 +43,7 @@ def export_bf16(folder: Path, path: Path, validation: Tokens) -> None:
         apply_temperature(exact, calibration.temperature),
         rule,
         fingerprint(calibration),
+        costs,
     )
     readme = (folder / "README.md").read_text(encoding="utf-8")
     with atomic_folder(path) as draft:

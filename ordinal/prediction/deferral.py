@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ordinal.common.choices import Decoding
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.types import Floats, Labels, Probabilities
-from ordinal.distributions.calibration import Calibration
-from ordinal.distributions.conformal import calibration_scores
-from ordinal.distributions.decoding import decode
+from ordinal.distributions.calibration import Calibration, refuse_other_scores
+from ordinal.distributions.conformal import Scores, calibration_scores
+from ordinal.distributions.decoding import decode, expected_costs
 from ordinal.tokenization.tokens import Tokens
 
 DEFERRAL_FILE = "deferral.json"
@@ -36,22 +37,32 @@ class Deferral:
 
     threshold: float
     """Texts with this margin or a smaller one are left to the precise form."""
-    scores: list[float]
-    """Scores of both forms together, for `conformal.conformal_threshold`."""
+    scores: Scores
+    """Scores of both forms together, for `conformal.IntervalRule`."""
     model: str
     """`fingerprint` of the precise form."""
+
+    def __post_init__(self) -> None:
+        refuse_other_scores(self.scores)
 
 
 Compute = Callable[[Tokens], Probabilities]
 """Calibrated distributions of texts by one form."""
 
 
-def cascade(fast: Compute, precise: Compute, rule: Decoding, threshold: float) -> Compute:
+def cascade(
+    fast: Compute,
+    precise: Compute,
+    rule: Decoding,
+    threshold: float,
+    costs: Costs | None = None,
+) -> Compute:
     """Return the distributions by the fast form, or by the precise one for uncertain texts."""
 
     def compute(tokens: Tokens) -> Probabilities:
         probabilities = fast(tokens)
-        margins = label_margins(probabilities, decode(probabilities, rule), rule)
+        labels = decode(probabilities, rule, costs)
+        margins = label_margins(probabilities, labels, rule, costs)
         deferred = np.flatnonzero(margins <= threshold)
         if len(deferred):
             ids = np.split(tokens.ids, tokens.offsets[1:-1])
@@ -62,7 +73,12 @@ def cascade(fast: Compute, precise: Compute, rule: Decoding, threshold: float) -
 
 
 def calibrate_deferral(
-    labels: Labels, fast: Probabilities, precise: Probabilities, rule: Decoding, model: str
+    labels: Labels,
+    fast: Probabilities,
+    precise: Probabilities,
+    rule: Decoding,
+    model: str,
+    costs: Costs | None = None,
 ) -> Deferral:
     """Calibrate a cascade on rows held out of training.
 
@@ -72,12 +88,13 @@ def calibrate_deferral(
         precise: those by the precise form.
         rule: the decoding rule.
         model: `fingerprint` of the precise form.
+        costs: the costs of errors, for the rule `cost`.
     """
-    predicted = decode(fast, rule)
-    margins = label_margins(fast, predicted, rule)
-    threshold = deferral_threshold(margins, label_margins(precise, predicted, rule))
+    predicted = decode(fast, rule, costs)
+    margins = label_margins(fast, predicted, rule, costs)
+    threshold = deferral_threshold(margins, label_margins(precise, predicted, rule, costs))
     together = np.where((margins <= threshold)[:, None], precise, fast)
-    return Deferral(threshold, calibration_scores(labels, together).tolist(), model)
+    return Deferral(threshold, calibration_scores(labels, together), model)
 
 
 def deferral_threshold(fast: Floats, precise: Floats) -> float:
@@ -120,7 +137,7 @@ def load_deferral(folder: Path) -> Deferral | None:
     path = folder / DEFERRAL_FILE
     try:
         return Deferral(**read_json(path)) if path.is_file() else None
-    except TypeError:
+    except (TypeError, ValueError):
         raise UserError(f"{path} is damaged: export the model again") from None
 
 
@@ -129,7 +146,9 @@ def fingerprint(calibration: Calibration) -> str:
     return hashlib.sha256(json.dumps(calibration.scores).encode()).hexdigest()
 
 
-def label_margins(probabilities: Probabilities, labels: Labels, rule: Decoding) -> Floats:
+def label_margins(
+    probabilities: Probabilities, labels: Labels, rule: Decoding, costs: Costs | None = None
+) -> Floats:
     """Return how much each distribution may change until it loses a label, shape (rows,).
 
     The margin is at least 0 if `decode` returns the label, and at most 0 if it returns another.
@@ -138,6 +157,7 @@ def label_margins(probabilities: Probabilities, labels: Labels, rule: Decoding) 
       higher one, exceed one half; the smaller of the two.
     - mean: the distance of the expected class from the nearer end of the label's rounding interval.
     - mode: by how much the label's probability exceeds the highest other one.
+    - cost: by how much the least expected cost of another label exceeds the label's.
     """
     rows, given = np.arange(len(labels)), probabilities.astype(np.float64)
     if rule == "median":
@@ -148,6 +168,7 @@ def label_margins(probabilities: Probabilities, labels: Labels, rule: Decoding) 
         )
     if rule == "mean":
         return np.asarray(0.5 - np.abs(given @ np.arange(given.shape[1]) - labels))
-    own = given[rows, labels]
-    given[rows, labels] = -np.inf
-    return np.asarray(own - given.max(axis=1))
+    gains = -expected_costs(given, costs) if rule == "cost" else given
+    own = gains[rows, labels]
+    gains[rows, labels] = -np.inf
+    return np.asarray(own - gains.max(axis=1))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -72,9 +72,9 @@ class Worker:
         return load(
             self.model,
             precise=self.precise,
-            coverage=options.coverage,
             abstain_above=options.abstain_above,
             accelerator=accelerator,
+            **asdict(options.interval_rule),
         )
 
     @property

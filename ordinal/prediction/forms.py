@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ordinal.common.types import Probabilities
-from ordinal.distributions.conformal import intervals
 from ordinal.distributions.decoding import decode
 from ordinal.prediction.load import load
 from ordinal.tokenization.tokens import Tokens
@@ -58,15 +58,16 @@ def compare_forms(forms: Mapping[str, Form], tokens: Tokens) -> list[FormFigures
         probabilities = predictor.probabilities(tokens)
         seconds = time.perf_counter() - start
         first = probabilities if first is None else first
-        labels = decode(probabilities, predictor.rule)
-        low, high = intervals(probabilities, predictor.threshold)
+        decoded = partial(decode, rule=predictor.rule, costs=predictor.costs)
+        labels = decoded(probabilities)
+        low, high = predictor.intervals(probabilities)
         figures.append(
             FormFigures(
                 name,
                 form.size,
                 len(tokens) / seconds,
                 float(np.abs(labels - tokens.labels).mean()),
-                float((labels == decode(first, predictor.rule)).mean()),
+                float((labels == decoded(first)).mean()),
                 float(np.abs(probabilities - first).max()),
                 float(((low <= tokens.labels) & (tokens.labels <= high)).mean()),
             )

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from ordinal.common.choices import Accelerator, Precision
+from ordinal.common.choices import Accelerator, CoverageBy, Interval, Precision
 from ordinal.common.errors import UserError
 from ordinal.common.files import read_json
 from ordinal.common.paths import MODEL
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.prediction.deferral import fingerprint, load_deferral
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokenizer import load_truncation, read_literally
@@ -19,6 +20,8 @@ def load(
     *,
     precise: str | Path | None = None,
     coverage: float = 0.9,
+    coverage_by: CoverageBy = "none",
+    interval: Interval = "adaptive",
     abstain_above: int | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
@@ -30,6 +33,8 @@ def load(
         precise: Path of the model that `model` is a fast form of, in int8 or bf16. It computes the
             texts whose label could be another in it.
         coverage: Share of texts whose interval is to contain the true label.
+        coverage_by: label for this share of the texts of each label.
+        interval: Method of the intervals, as in `Evaluate`.
         abstain_above: Texts whose interval has more labels than this get no label.
         accelerator: Device that computes a folder's network, as in `Train`. An ONNX file is
             computed on the CPU.
@@ -43,7 +48,8 @@ def load(
     """
     if not 0 < coverage < 1:
         raise UserError(f"coverage is {coverage:g}: it has to be between 0 and 1")
-    fast = _load_form(Path(model), coverage, accelerator, precision)
+    rule = IntervalRule(coverage, coverage_by, interval)
+    fast = _load_form(Path(model), rule, accelerator, precision)
     fast = replace(fast, abstain_above=_checked_width(abstain_above, len(fast.labels)))
     if precise is None:
         return fast
@@ -52,7 +58,7 @@ def load(
             f"{model} has no precise form: name a file of `ordinal export onnx --int8`, or a "
             "folder of `ordinal export bf16`"
         )
-    slow = _load_form(Path(precise), coverage, accelerator, "32-true")
+    slow = _load_form(Path(precise), rule, accelerator, "32-true")
     if fingerprint(slow.calibration) != fast.deferral.model:
         raise UserError(f"{model} was not exported from {precise}: export it again")
     return replace(fast, precise=slow.probabilities)
@@ -68,7 +74,7 @@ def _checked_width(width: int | None, labels: int) -> int | None:
 
 
 def _load_form(
-    path: Path, coverage: float, accelerator: Accelerator, precision: Precision
+    path: Path, rule: IntervalRule, accelerator: Accelerator, precision: Precision
 ) -> Predictor:
     """Load one form of a model."""
     if path.suffix == ".onnx":
@@ -76,7 +82,7 @@ def _load_form(
 
         if precision == "bf16-mixed":
             raise UserError(f"{path} can't be computed in bf16: use a folder")
-        return load_onnx(path, coverage)
+        return load_onnx(path, rule)
     # Imported here, because an ONNX file needs neither torch nor transformers.
     from ordinal.model.classifier import load_calibration, load_classifier, torch_network
     from ordinal.model.device import choose_device, has_bf16
@@ -95,8 +101,9 @@ def _load_form(
         classifier.config.ordinal["labels"],
         classifier.config.ordinal["decode"],
         load_calibration(path),
-        coverage,
+        rule,
         columns=classifier.config.ordinal.get("text", ()),
+        costs=classifier.config.ordinal.get("costs"),
         truncation=load_truncation(path),
         deferral=deferral,
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from ordinal.common.errors import UserError
 from ordinal.common.files import sha256 as checksum
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.prediction.blocks import Input
 from ordinal.prediction.parts import BAD_ROWS, PART, ROWS_PER_PART, Options
 from ordinal.prediction.storage import files_below, join, read_text, remove, written_whole
@@ -19,6 +21,8 @@ FILES = "files"
 NAMES = {
     "model": "model",
     "coverage": "--coverage",
+    "coverage_by": "--coverage-by",
+    "interval": "--interval",
     "abstain_above": "--abstain-above",
     "precise": "model for --precise",
     "text": "--text",
@@ -36,7 +40,7 @@ def settings(
     """Return what the predictions depend on, apart from the files."""
     return {
         "model": model_checksum(model),
-        "coverage": options.coverage,
+        **asdict(options.interval_rule),
         "abstain_above": options.abstain_above,
         "precise": precise and model_checksum(precise),
         "text": [*options.text],
@@ -122,8 +126,9 @@ def _refuse_mixing(
     out: str, manifest: Mapping[str, Any], now: Mapping[str, Any], gone: Collection[str]
 ) -> None:
     """Pass if the settings are those of the manifest, and none of its files is `gone`."""
+    before = {**asdict(IntervalRule()), **manifest}  # a manifest of an earlier version has fewer
     for key, value in now.items():
-        if manifest and manifest.get(key) != value:
+        if manifest and before.get(key) != value:
             raise UserError(
                 f"--out {out} has predictions with another {NAMES[key]}: choose another folder, "
                 "or delete this one"

@@ -25,6 +25,7 @@ from ordinal.distributions.calibration import (
     apply_temperature,
     calibrate,
 )
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.prediction.deferral import Deferral, calibrate_deferral, fingerprint
 from ordinal.prediction.predictor import Predictor
@@ -162,6 +163,7 @@ def quantize_onnx(
         precise.probabilities(validation),
         precise.rule,
         fingerprint(precise.calibration),
+        precise.costs,
     )
     [stored] = [entry for entry in quantized.metadata_props if entry.key == FACTS]
     facts = {"scores": calibration.scores, "deferral": asdict(deferral)}
@@ -178,7 +180,7 @@ def _set_temperature(model: "ModelProto", temperature: float) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
 
 
-def load_onnx(path: Path, coverage: float = 0.9) -> Predictor:
+def load_onnx(path: Path, rule: IntervalRule | None = None) -> Predictor:
     """Load a file of `export_onnx`, to be computed on the CPU.
 
     Raises:
@@ -209,17 +211,22 @@ def load_onnx(path: Path, coverage: float = 0.9) -> Predictor:
 
     tokenizer = Tokenizer.from_str(facts["tokenizer"])
     read_literally(tokenizer)
-    calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
+    try:
+        calibration = Calibration(1.0, facts["scores"])  # the graph applies the temperature
+        deferral = Deferral(**facts["deferral"]) if "deferral" in facts else None
+    except ValueError as error:
+        raise UserError(f"{path} can't be loaded: {error}") from None
     return Predictor(
         Network(len(facts["labels"]), facts["pad_id"], distributions),
         tokenizer,
         facts["labels"],
         facts["decode"],
         calibration,
-        coverage,
+        rule or IntervalRule(),
         columns=facts.get("text", ()),
+        costs=facts.get("costs"),
         truncation=facts.get("truncation", "head"),  # missing in files of earlier versions
-        deferral=Deferral(**facts["deferral"]) if "deferral" in facts else None,
+        deferral=deferral,
     )
 
 

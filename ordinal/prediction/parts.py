@@ -16,6 +16,7 @@ from ordinal.common.formats import Format
 from ordinal.data.carried import table_schema
 from ordinal.data.headers import refuse_missing
 from ordinal.data.rows import unreadable
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.prediction.blocks import Block, Input
 from ordinal.prediction.inputs import chunk_of, read_rows
 from ordinal.prediction.predictor import Predictor
@@ -39,7 +40,8 @@ class Options:
     """The columns to return; all if there are none."""
     format: Format = field(default_factory=Format)
     """The known fields of the format of the files."""
-    coverage: float = 0.9
+    interval_rule: IntervalRule = field(default_factory=IntervalRule)
+    """The choice of the label intervals."""
     abstain_above: int | None = None
     """Texts whose interval has more labels than this get no label."""
 

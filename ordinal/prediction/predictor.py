@@ -1,17 +1,18 @@
 """Predict the labels of texts with a trained model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
 from ordinal.common.choices import Decoding, Truncation
 from ordinal.common.columns import join_texts
+from ordinal.common.costs import Costs
 from ordinal.common.errors import UserError, quoted
-from ordinal.common.types import Probabilities
+from ordinal.common.types import Labels, Probabilities
 from ordinal.data.rows import unreadable
 from ordinal.distributions.calibration import Calibration, apply_temperature
-from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.prediction.deferral import Compute, Deferral, cascade
@@ -47,8 +48,8 @@ class Predictor:
     rule: Decoding
     """Rule that turns a distribution over the labels into one label."""
     calibration: Calibration
-    coverage: float = 0.9
-    """Share of texts whose interval contains the true label, for texts like the validation rows."""
+    interval_rule: IntervalRule = field(default_factory=IntervalRule)
+    """The choice of the label intervals."""
     abstain_above: int | None = None
     """Texts whose interval has more labels than this get no label; None: every text gets one."""
     deferral: Deferral | None = None
@@ -59,12 +60,13 @@ class Predictor:
     """The columns whose texts are joined, if the model was trained on several."""
     truncation: Truncation = "head"
     """Tokens that are kept of a text that is too long."""
+    costs: Costs | None = None
+    """The costs of errors, for the rule `cost`."""
 
-    @property
-    def threshold(self) -> float:
-        """Conformal threshold of the intervals."""
+    def intervals(self, probabilities: Probabilities) -> tuple[Labels, Labels]:
+        """Return the lowest and the highest class of each interval, both of shape (rows,)."""
         calibrated = self.deferral if self.precise and self.deferral else self.calibration
-        return conformal_threshold(self.coverage, calibrated.scores)
+        return self.interval_rule.intervals(probabilities, calibrated.scores)
 
     def predict(self, texts: Sequence[str | Columns]) -> list[Prediction]:
         """Return one prediction per text, in the order of the texts.
@@ -86,8 +88,8 @@ class Predictor:
         if not joined:
             return []
         probabilities = self.probabilities(self.tokenized(joined))
-        lows, highs = intervals(probabilities, self.threshold)
-        labels = decode(probabilities, self.rule)
+        lows, highs = self.intervals(probabilities)
+        labels = decode(probabilities, self.rule, self.costs)
         names = self.labels
         most = len(names) if self.abstain_above is None else self.abstain_above
         named = [
@@ -128,8 +130,8 @@ class Predictor:
     def probabilities(self, tokens: Tokens) -> Probabilities:
         """Return the calibrated distributions of tokenized texts, shape (rows, K), in row order."""
         if self.precise and self.deferral:
-            threshold = self.deferral.threshold
-            return cascade(self._calibrated, self.precise, self.rule, threshold)(tokens)
+            threshold, costs = self.deferral.threshold, self.costs
+            return cascade(self._calibrated, self.precise, self.rule, threshold, costs)(tokens)
         return self._calibrated(tokens)
 
     def _calibrated(self, tokens: Tokens) -> Probabilities:

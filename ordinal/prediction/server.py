@@ -119,7 +119,7 @@ def _add_prediction(
 ) -> None:
     """Add what is computed by the model, one request at a time."""
     body_of_texts, body_of_text = bodies(predictor.columns)
-    about = {"labels": list(predictor.labels), "coverage": predictor.coverage}
+    about = {"labels": list(predictor.labels), "coverage": predictor.interval_rule.coverage}
 
     @app.post("/predict", responses=REFUSALS, dependencies=[Depends(_json_only)])
     async def predict(request: Request, body: body_of_texts) -> Predictions:  # type: ignore[valid-type]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ordinal.common.paths import TOKENIZED
 from ordinal.common.types import Floats, Labels
 from ordinal.data.label_reader import LabelReader
 from ordinal.data.rows import lacks_label, unreadable
-from ordinal.distributions.conformal import intervals, nonconformity_scores
+from ordinal.distributions.conformal import nonconformity_scores
 from ordinal.distributions.decoding import decode
 from ordinal.evaluation.drift import MIN_ROWS, Sample
 from ordinal.prediction.inputs import ROWS_PER_CHUNK, rows_of_file
@@ -94,7 +95,8 @@ def _has_tokenizer(predictor: Predictor) -> bool:
 def _calibration_scores(predictor: Predictor) -> Sequence[float]:
     """Return the scores of the validation rows that determine the intervals."""
     both = predictor.precise and predictor.deferral
-    return both.scores if both else predictor.calibration.scores
+    scores = both.scores if both else predictor.calibration.scores
+    return [*chain(*scores["adaptive"])]
 
 
 def calibration_rows(predictor: Predictor) -> int:
@@ -186,8 +188,8 @@ def unknown_token(tokenizer: Tokenizer) -> int | None:
 
 def _sample_of_chunk(predictor: Predictor, tokens: Tokens, unknown: int | None) -> Sample:
     probabilities = predictor.probabilities(tokens)
-    low, high = intervals(probabilities, predictor.threshold)
-    predicted = decode(probabilities, predictor.rule)
+    low, high = predictor.intervals(probabilities)
+    predicted = decode(probabilities, predictor.rule, predictor.costs)
     labelled: Labels = np.flatnonzero(tokens.labels != NO_LABEL)
     labels = tokens.labels[labelled]
     inside = (low[labelled] <= labels) & (labels <= high[labelled])

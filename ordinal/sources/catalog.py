@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from ordinal.common.columns import TextColumns, as_list
+from ordinal.common.costs import CheckedCosts, size_problem
 from ordinal.common.errors import UserError, quoted
 from ordinal.common.files import read_yaml
 from ordinal.common.formats import Format
@@ -58,6 +59,8 @@ class DataSet(_Entry):
     """Other spellings in the label column, each with the label that it means."""
     bins: list[Annotated[float, Field(strict=True, allow_inf_nan=False)]] | None = None
     """Edges, one more than labels, if the label column has numbers to be put into bins."""
+    costs: CheckedCosts | None = None
+    """The cost of each predicted label (columns) for each true label (rows), lowest first."""
     synthetic: bool = False
 
     @field_validator("label", mode="before")
@@ -113,6 +116,12 @@ class DataSet(_Entry):
             )
         if any(low >= high for low, high in pairwise(self.bins)):
             raise ValueError("bins must ascend")
+        return self
+
+    @model_validator(mode="after")
+    def _costs_suit_the_labels(self) -> Self:
+        if self.costs and (problem := size_problem(self.costs, self.labels)):
+            raise ValueError(f"costs has {problem}")
         return self
 
     @model_validator(mode="after")

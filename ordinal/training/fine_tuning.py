@@ -86,7 +86,8 @@ class FineTuning(lightning.LightningModule):
             terms = self.head.terms(batch.labels, logits.shape[1]).sum()
             self.validation_loss.update(self.head.loss(logits, batch.labels), terms)
             distributions = self.head.probabilities(logits).cpu().numpy()
-            predicted = torch.from_numpy(decode(distributions, self.recipe.decode))
+            costs = self.model.config.ordinal.get("costs")
+            predicted = torch.from_numpy(decode(distributions, self.recipe.decode, costs))
             self.validation_mae.update(predicted.to(batch.labels), batch.labels)
         # For the callbacks, one of which sends them to the logger.
         self.log("validation_loss", self.validation_loss, logger=False)

@@ -12,6 +12,7 @@ from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.tokenization.tokenizer import load_tokenizer, save_tokenizer
 from ordinal.tokenization.tokens import tokenize
 from tests.conftest import WORDS
+from tests.tiny import scores_of
 
 
 def test_each_choice_is_compared_with_fp32(
@@ -25,7 +26,9 @@ def test_each_choice_is_compared_with_fp32(
         tokenize(tmp_path / "reviews.parquet", tokenizer, tmp_path / f"{part}.arrow")
     save_tokenizer(tiny_encoder, 16, tmp_path)
     model = new_classifier(tiny_encoder, WORDS, "emd")
-    save_classifier(model, Calibration(1.0, [0.5] * 40), tmp_path, "", tmp_path / "model")
+    save_classifier(
+        model, Calibration(1.0, scores_of([0.5] * 40, 5)), tmp_path, "", tmp_path / "model"
+    )
     int8.main(tmp_path / "model", tmp_path)
     first, whole, *rows = capsys.readouterr().out.splitlines()
     assert first.startswith("arguments ")

@@ -29,6 +29,7 @@ from ordinal.model.architecture import output_layer
 from ordinal.model.classifier import new_classifier, save_classifier
 from ordinal.model.readme import readme, usage
 from tests.conftest import ROOT, environment, run_code
+from tests.tiny import scores_of
 
 HOSTILE = [
     "a|b",
@@ -56,6 +57,7 @@ def run_of(**facts: object) -> dict[str, Any]:
         | facts,
         "details": DETAILS,
         "parameters": {
+            "evaluate": {"coverage_by": "none"},
             "tokenize": {"max_length": 64, "truncation": "head"},
             "train": {"lr": 0.01, "loss": "corn", "decode": "median", "patience": None},
         },
@@ -83,7 +85,15 @@ DETAILS: dict[str, Any] = {
         "before": {"rps": 0.3, "ece": 0.31, "log_loss": 0.32},
         "after": {"rps": 0.21, "ece": 0.22, "log_loss": 0.23},
     },
-    "interval": {"target": 0.9, "coverage": 0.8765, "width": 1.543},
+    "interval": {
+        "target": 0.9,
+        "coverage": 0.8765,
+        "width": 1.543,
+        "by_label": {
+            "poor": {"coverage": 0.75, "width": 1.5},
+            "good": {"coverage": 0.9125, "width": 1.6},
+        },
+    },
 }
 
 
@@ -116,7 +126,8 @@ def test_the_metadata_have_the_test_metrics() -> None:
 
 def test_every_metric_has_a_name_and_a_direction() -> None:
     labels = np.array([0, 1])
-    assert list(METRIC_NAMES) == list(all_metrics(labels, labels, np.eye(2)))
+    costs = [[0.0, 1.0], [1.0, 0.0]]
+    assert list(METRIC_NAMES) == list(all_metrics(labels, labels, np.eye(2), costs))
     assert all(name.endswith((" ↓", " ↑")) for name in METRIC_NAMES.values())
 
 
@@ -131,7 +142,8 @@ def test_the_text_has_intervals_baselines_calibration_coverage_and_limits() -> N
         "calibrated with the temperature 1.2500, fitted on the 250 validation rows",
         "the log loss from 0.3200 to 0.2300 and the expected calibration error from 0.3100 to",
         "contain the true label in 87.6 % of the test rows; the target is 90.0 %.",
-        "Their mean width is 1.54 labels.",
+        "labels. By true label, the shares are 75.0 % (poor), 91.2 % (good). ## Limits",
+        "It does not hold for each label or each kind of text.",
         "2500 rows: 1750 for training, 250 for validation",
         "| train.lr | 0.01 | | train.loss | corn |",
         "| train.patience | none |",
@@ -252,17 +264,20 @@ def test_the_plain_example_gives_the_same_predictions_without_our_code(
     texts = ["superb room", "awful bed 17 was the staff"]
     names = ["poor", "fair", "good", "superb"]
     choices: list[tuple[LossName, Decoding]] = [
-        (loss, get_args(Decoding)[index % 3]) for index, loss in enumerate(get_args(LossName))
+        (loss, get_args(Decoding)[index % 4]) for index, loss in enumerate(get_args(LossName))
     ]
-    choices += [("corn", "mean"), ("corn", "mode")]
+    choices += [("corn", "mean"), ("corn", "mode"), ("corn", "cost")]
+    costs = [[0.0, 1, 2, 3], [5, 0, 1, 2], [9, 5, 0, 1], [30, 9, 5, 0]]
     programs, expected = {}, []
     for index, (loss, rule) in enumerate(choices):
-        model = new_classifier(tiny_encoder, names, loss, rule, seed=index)
+        model = new_classifier(tiny_encoder, names, loss, rule, seed=index, costs=costs)
         with torch.no_grad():
             output_layer(model).weight.normal_(std=3)
         folder = tmp_path / str(index) / "models/ordinal"
         folder.mkdir(parents=True)
-        save_classifier(model, Calibration(1.7, [0.1, 0.5, 0.9] * 20), tiny_encoder, "", folder)
+        save_classifier(
+            model, Calibration(1.7, scores_of([0.1, 0.5, 0.9] * 20, 4)), tiny_encoder, "", folder
+        )
         predictions = ordinal.load(folder, accelerator="cpu").predict(texts)
         outputs = 3 if loss in ("corn", "coral") else 4
         expected.append((predictions, outputs))

@@ -52,8 +52,21 @@ def test_a_learning_rate_that_yaml_reads_as_text_is_a_number(
         ({"train__epochs": 1.5}, "train.epochs is 1.5: it must be a whole number"),
         ({"train__epochs": "two"}, "train.epochs is 'two': it must be a whole number"),
         ({"train__epochs": "1" * 5000}, "11': it must be a whole number of fewer digits"),
-        ({"train__decode": "max"}, "train.decode is 'max': it must be 'median', 'mean' or 'mode'"),
+        ({"train__decode": "max"}, "train.decode is 'max': it must be 'median', 'mean', "),
         ({"data__name": 7}, "data.name is 7: it must be text"),
+        ({"data__costs": 3}, "data.costs is 3: it must be a list"),
+        ({"data__costs": [[0]]}, "data.costs is [[0]]: it must be a list of 2 or more"),
+        ({"data__costs": [[0, 1], [1]]}, "data.costs: row 2 has 1 numbers, but there are 2 rows"),
+        ({"data__costs": [[0, -1], [1, 0]]}, "data.costs.0.1 is -1: it must be at least 0"),
+        (
+            {"data__costs": [[0, float("inf")], [1, 0]]},
+            "data.costs.0.1 is inf: it must be a finite number",
+        ),
+        ({"data__costs": [[0, True], [1, 0]]}, "data.costs.0.1 is true: it must be a number"),
+        (
+            {"data__costs": [[0, 1], [1, 2]]},
+            "data.costs: row 2 has 2 on the diagonal: the right label costs 0",
+        ),
         ({"data__text": "a", "data__label": "a"}, "'a' can't be both the text and the label"),
     ],
 )

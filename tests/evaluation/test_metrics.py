@@ -96,3 +96,16 @@ def test_bootstrap_intervals_cover_the_true_value() -> None:
         hits += low <= 0.3 <= high
     # The percentile interval of 100 rows covers a little less than 95 %.
     assert stats.binomtest(hits, runs, 0.93).pvalue > 0.001
+
+
+def test_the_mean_cost_is_that_of_a_loop() -> None:
+    labels, predicted, probabilities = draw()
+    costs = np.random.default_rng(1).integers(1, 9, size=(CLASSES, CLASSES)).astype(float)
+    np.fill_diagonal(costs, 0)
+    matrix = costs.tolist()
+    mean = sum(matrix[a][b] for a, b in zip(labels, predicted, strict=True)) / len(labels)
+    found = all_metrics(labels, predicted, probabilities, matrix)
+    assert found["cost"] == pytest.approx(mean)
+    assert "cost" not in all_metrics(labels, predicted, probabilities)
+    low, high = bootstrap_intervals(labels, predicted, probabilities, 100, matrix)["cost"]
+    assert low < mean < high

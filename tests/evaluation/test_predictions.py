@@ -14,6 +14,7 @@ from ordinal.evaluation.predictions import (
     predictions_table,
     probabilities_of,
     refuse_other_rows,
+    shared_costs,
 )
 
 NAMES = ["p_x", "row", "-", "high", "2 stars"]
@@ -71,3 +72,19 @@ def test_only_equal_rows_labels_and_classes_can_be_compared() -> None:
     for names in (NAMES[:4], [*NAMES[:4], "3 stars"]):
         with pytest.raises(UserError, match=r"the runs predict different labels \(5 and [45]\)"):
             refuse_other_rows(table, table_of(names), "the runs")
+
+
+def test_costs_are_in_the_metadata_of_the_file(tmp_path: Path) -> None:
+    plain = table_of()
+    columns = (plain[name].to_numpy() for name in ("row", "label", "predicted"))
+    ends = (plain["low"].to_numpy(), plain["high"].to_numpy())
+    costs = [[0.0 if a == b else 1.5 for b in range(5)] for a in range(5)]
+    table = predictions_table(*columns, ends, probabilities_of(plain), NAMES, None, costs)
+    table.to_parquet(tmp_path / "test.parquet", index=False)
+    read = pd.read_parquet(tmp_path / "test.parquet")
+    assert shared_costs([read]) == costs
+    assert shared_costs([plain, read]) == costs
+    assert shared_costs([plain]) is None
+    other = read.copy()
+    other.attrs["costs"] = [[0.0] * 5] * 5
+    assert shared_costs([read, other]) is None

@@ -35,9 +35,19 @@ def test_the_headline_numbers_are_few_and_rounded() -> None:
         "validation": {"mae": 0.2346},
         "test": dict.fromkeys(HEADLINE_METRICS, 0.3333) | {"spearman": None},
         "interval": {"coverage": 0.8912, "width": 1.5123},
-        "baseline": {"median": {"mae": 1.2346}, "tfidf": {"mae": 0.3333}},
+        "baseline": {
+            "median": {"mae": 1.2346, "cost": 0.3333},
+            "tfidf": {"mae": 0.3333, "cost": 0.3333},
+        },
     }
-    assert len(HEADLINE_METRICS) + 6 <= 20
+    assert len(HEADLINE_METRICS) + 8 <= 20
+
+
+def test_without_costs_of_errors_there_is_no_cost() -> None:
+    without = {name: value for name, value in METRICS.items() if name != "cost"}
+    numbers = headline(DETAILS | {"test": without})
+    assert list(numbers["test"]) == [name for name in HEADLINE_METRICS if name != "cost"]
+    assert numbers["baseline"]["tfidf"] == {"mae": 0.3333}
 
 
 def test_results_rows_have_the_baselines_the_model_and_its_interval() -> None:
@@ -83,4 +93,4 @@ def test_warnings_name_what_was_dropped_repaired_absent_and_not_learned() -> Non
         "TF-IDF learned nothing.",
     ]
     assert baseline_names(details)["tfidf"] == "TF-IDF (characters)"
-    assert headline(details)["baseline"]["tfidf"] == {"mae": 0.3333}
+    assert headline(details)["baseline"]["tfidf"] == {"mae": 0.3333, "cost": 0.3333}

@@ -74,6 +74,9 @@ def test_the_rows_are_ranked_and_keep_their_columns() -> None:
         "correction": ["", "", ""],
     }
     assert audit.differs.tolist() == [1, 1, 0]
+    costs = [[0.0, 1, 2], [50, 0, 1], [90, 50, 0]]
+    audit = rank(found, reviews, NAMES, "cost", costs)
+    assert audit.table["suggested"].tolist() == ["medium", "high", "medium"]
 
 
 def test_an_audit_writes_a_safe_table_a_chart_and_figures_and_keeps_corrections(

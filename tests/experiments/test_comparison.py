@@ -41,6 +41,18 @@ def test_a_run_does_not_differ_from_itself() -> None:
         assert figures.p_value == 1
 
 
+def test_costs_of_errors_are_compared_if_a_run_has_them() -> None:
+    first, second = predictions(100, 0.5, seed=0), predictions(100, 0.5, seed=1)
+    assert "cost" not in compare(first, second, resamples=100)
+    costs = np.array([[0, 1, 2], [5, 0, 1], [9, 5, 0]])
+    second.attrs["costs"] = costs.tolist()
+    found = compare(first, second, resamples=100)["cost"]
+    assert found.first == pytest.approx(costs[first["label"], first["predicted"]].mean())
+    assert found.second == pytest.approx(costs[second["label"], second["predicted"]].mean())
+    first.attrs["costs"] = (2 * costs).tolist()
+    assert "cost" not in compare(first, second, resamples=100)
+
+
 def test_a_much_better_run_is_significantly_better() -> None:
     mae = compare(predictions(200, 0.2, seed=1), predictions(200, 0.9, seed=2))["mae"]
     assert mae.difference < 0
@@ -133,7 +145,9 @@ def test_the_interval_of_the_mae_is_that_of_a_plain_loop() -> None:
 def test_equal_models_differ_significantly_no_more_often_than_the_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def only_mae(labels: np.ndarray, predicted: np.ndarray, _: np.ndarray) -> dict[str, float]:
+    def only_mae(
+        labels: np.ndarray, predicted: np.ndarray, _: np.ndarray, costs: object = None
+    ) -> dict[str, float]:
         return {"mae": np.abs(labels - predicted).mean()}
 
     # The other metrics, which are tested and resampled alike, would take 30 times as long.

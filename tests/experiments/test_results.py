@@ -56,6 +56,25 @@ def test_the_file_gives_the_same_comparison(tmp_path: Path) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-4)
 
 
+def test_the_costs_of_errors_are_written_and_read(tmp_path: Path) -> None:
+    written, path = runs(), tmp_path / "runs.parquet"
+    costs = [[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [9.0, 5.0, 0.0]]
+    with pytest.raises(UserError, match="the metric is cost, but the runs have no costs of errors"):
+        compare_variants(written, "c", "cost")
+    for table in written["c"]:
+        table.attrs["costs"] = costs
+    write_runs(written, path)
+    variants = compare_variants(read_runs(path, written), "c", "cost")
+    assert variants == compare_variants(written, "c", "cost")
+    for variant in variants:
+        for table, value in zip(written[variant.name], variant.values, strict=True):
+            pairs = zip(table["label"], table["predicted"], strict=True)
+            assert value == pytest.approx(sum(costs[a][b] for a, b in pairs) / len(table))
+    written["a b"][0].attrs["costs"] = [[0.0] * 3] * 3
+    with pytest.raises(UserError, match="or different ones"):
+        compare_variants(written, "c", "cost")
+
+
 def test_the_bytes_depend_on_the_runs_only(tmp_path: Path) -> None:
     for name in ("first", "second"):
         write_runs(runs(), tmp_path / name)

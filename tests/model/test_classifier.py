@@ -41,11 +41,20 @@ from ordinal.model.coral import share_weight, unshare_weight
 from ordinal.model.inference import predict_probabilities
 from ordinal.model.losses import LOSSES
 from ordinal.tokenization.tokens import Tokens
-from tests.tiny import LABELS, RECIPE, classifier_for, draw, logits_of, rows_are_equal, train
+from tests.tiny import (
+    LABELS,
+    RECIPE,
+    classifier_for,
+    draw,
+    logits_of,
+    rows_are_equal,
+    scores_of,
+    train,
+)
 
 CORAL = RECIPE.model_copy(update={"loss": "coral"})
 LAYER = "bert.encoder.layer.1.output.dense.weight"
-CALIBRATION = Calibration(temperature=1.5, scores=[0.0, 0.25, 1 / 3])
+CALIBRATION = Calibration(temperature=1.5, scores=scores_of([0.0, 0.25, 1 / 3], 3))
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(0.0, 0.0), (0.3, 0.3), (None, 0.1)])
@@ -252,3 +261,11 @@ def test_folders_that_hold_no_model_of_ours_are_refused(tiny_encoder: Path, tmp_
         load_classifier(tmp_path)
     with pytest.raises(UserError, match="was not trained by this project"):
         load_classifier(tiny_encoder)
+
+
+def test_a_calibration_of_another_version_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "old"))
+    write_json(folder / "calibration.json", {"temperature": 1.3, "scores": [0.1, 0.5]})
+    message = "old can't be loaded as a model: its calibration was written by an earlier version of"
+    with pytest.raises(UserError, match=message):
+        load_calibration(folder)

@@ -43,6 +43,7 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "data.label": ("stars", {"download"}),
     "data.keep": (["id"], {"download"}),
     "data.missing": ("drop", {"download"}),
+    "data.costs": ([[0, 1], [10, 0]], {"download"}),
     "model.name": ("distilbert", {"pretrained", "card"}),
     "model.revision": ("0" * 40, {"pretrained", "card"}),
     "split.method": ("hash", {"split", "card"}),
@@ -80,6 +81,8 @@ KEYS: dict[str, tuple[object, set[str]]] = {
     "train.logger": ("csv", {"card"}),  # changes no output
     "evaluate.resamples": (200, {"evaluate", "card"}),
     "evaluate.coverage": (0.8, {"evaluate", "card"}),
+    "evaluate.coverage_by": ("label", {"evaluate", "card"}),
+    "evaluate.interval": ("shortest", {"evaluate", "card"}),
 }
 
 

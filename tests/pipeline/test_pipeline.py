@@ -64,7 +64,7 @@ def test_a_first_run_writes_consistent_results(finished_project: Path) -> None:
     assert chances.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
     folder = finished_project / "models/ordinal"
     calibration = load_calibration(folder)
-    assert len(calibration.scores) == 12
+    assert calibration.rows == 12
     test = Tokens.load(finished_project / "data/tokenized/test.arrow")
     uncalibrated = predict_probabilities(torch_network(load_classifier(folder)), test)
     tempered = apply_temperature(uncalibrated, calibration.temperature)

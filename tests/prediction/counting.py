@@ -13,7 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from ordinal import Predictor
 from ordinal.distributions.calibration import Calibration
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.model.inference import Network
+from tests.tiny import scores_of
 
 LABELS = ["<i>poor</i>", "so-so", "good & cheap"]
 
@@ -30,8 +32,10 @@ def token_counter() -> Predictor:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
     tokenizer.enable_truncation(16)
-    calibration = Calibration(1.0, [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    return Predictor(Network(3, 0, distributions), tokenizer, LABELS, "median", calibration, 0.8)
+    calibration = Calibration(1.0, scores_of([0.1 * k for k in range(9)], 3))
+    return Predictor(
+        Network(3, 0, distributions), tokenizer, LABELS, "median", calibration, IntervalRule(0.8)
+    )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ordinal.common.files import read_json, write_json
 from ordinal.distributions.conformal import nonconformity_scores
 from ordinal.reporting.terminal import predictions_table
 from tests.conftest import WORDS, run_in
+from tests.tiny import scores_of
 
 ROWS = 40
 WIDTH = 2
@@ -41,7 +42,7 @@ def model(tiny_model: Path, texts: list[str], tmp_path_factory: pytest.TempPathF
     chances = [[*one.probabilities.values()] for one in ordinal.load(tiny_model).predict(texts)]
     third = np.sort(nonconformity_scores(np.array(chances)), axis=1)[:, WIDTH]
     calibration = read_json(folder / "calibration.json")
-    scores = [float(np.median(third))] * 20
+    scores = scores_of([float(np.median(third))] * 20, len(WORDS))
     write_json(folder / "calibration.json", calibration | {"scores": scores})
     return folder
 

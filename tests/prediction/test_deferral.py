@@ -17,7 +17,11 @@ from tokenizers.models import BPE
 from ordinal.common.choices import Decoding
 from ordinal.common.types import Probabilities
 from ordinal.distributions.calibration import Calibration
-from ordinal.distributions.conformal import calibration_scores
+from ordinal.distributions.conformal import (
+    calibration_scores,
+    intervals,
+    nonconformity_scores,
+)
 from ordinal.distributions.decoding import decode
 from ordinal.model.inference import Network
 from ordinal.prediction.deferral import (
@@ -32,8 +36,13 @@ from ordinal.prediction.deferral import (
 )
 from ordinal.prediction.predictor import Predictor
 from ordinal.tokenization.tokens import Tokens
+from tests.tiny import scores_of
 
 RULES = get_args(Decoding)
+COSTS: list[list[float]] = [
+    [(3.0 if true > label else 1.0) * abs(true - label) for label in range(5)] for true in range(5)
+]
+FOUR = [row[:4] for row in COSTS[:4]]
 
 
 def two_forms(rows: int, noise: float, seed: int = 0) -> tuple[Probabilities, Probabilities]:
@@ -47,6 +56,9 @@ def two_forms(rows: int, noise: float, seed: int = 0) -> tuple[Probabilities, Pr
 
 def plain_margin(row: list[float], label: int, rule: Decoding) -> float:
     """The margin of one label, from its definition."""
+    if rule == "cost":
+        expected = [sum(p * COSTS[true][k] for true, p in enumerate(row)) for k in range(len(row))]
+        return min(cost for k, cost in enumerate(expected) if k != label) - expected[label]
     if rule == "mode":
         return row[label] - max(p for k, p in enumerate(row) if k != label)
     if rule == "mean":
@@ -59,15 +71,15 @@ def plain_margin(row: list[float], label: int, rule: Decoding) -> float:
 def test_margins_are_those_of_a_plain_loop(rule: Decoding) -> None:
     probabilities, _ = two_forms(50, 0)
     for label in range(5):
-        found = label_margins(probabilities, np.full(50, label), rule)
+        found = label_margins(probabilities, np.full(50, label), rule, COSTS)
         expected = [plain_margin(row, label, rule) for row in probabilities.tolist()]
         assert found == pytest.approx(expected)
-        assert ((found > 0) == (decode(probabilities, rule) == label)).all()
+        assert ((found > 0) == (decode(probabilities, rule, COSTS) == label)).all()
 
 
 def plain_threshold(fast: Probabilities, precise: Probabilities, rule: Decoding) -> float:
     """The threshold for many rows: the lowest that few enough different labels exceed."""
-    labels, others = decode(fast, rule).tolist(), decode(precise, rule).tolist()
+    labels, others = (decode(form, rule, COSTS).tolist() for form in (fast, precise))
     needed = [
         plain_margin(row, label, rule) if label != other else 0.0
         for row, label, other in zip(fast.tolist(), labels, others, strict=True)
@@ -85,13 +97,13 @@ def plain_threshold(fast: Probabilities, precise: Probabilities, rule: Decoding)
 def test_the_threshold_of_many_rows_is_that_of_a_plain_loop(rule: Decoding, rows: int) -> None:
     precise, fast = two_forms(rows, 0.1)
     labels = np.random.default_rng(1).integers(5, size=rows)
-    found = calibrate_deferral(labels, fast, precise, rule, "model")
+    found = calibrate_deferral(labels, fast, precise, rule, "model", COSTS)
     expected = plain_threshold(fast, precise, rule)
     assert expected > 0
     assert found.threshold == pytest.approx(expected, abs=1e-9)
-    together = cascade(lambda _: fast.copy(), rows_of(precise), rule, found.threshold)
+    together = cascade(lambda _: fast.copy(), rows_of(precise), rule, found.threshold, COSTS)
     scores = calibration_scores(labels, together(numbered(rows)))
-    assert found.scores == scores.tolist()
+    assert found.scores == scores
 
 
 def numbered(rows: int) -> Tokens:
@@ -150,13 +162,14 @@ def test_enough_labels_agree_as_often_as_stated() -> None:
 @pytest.mark.parametrize(("rule", "rows"), [*itertools.product(RULES, (250, 4000))])
 def test_the_labels_agree_at_least_as_often_as_stated(rule: Decoding, rows: int) -> None:
     precise, fast = two_forms(rows, 0.1)
-    threshold = calibrate_deferral(np.zeros(rows, np.int64), fast, precise, rule, "").threshold
+    labels = np.zeros(rows, np.int64)
+    threshold = calibrate_deferral(labels, fast, precise, rule, "", COSTS).threshold
     for seed in (0, 1):  # the validation rows, and others
         count = rows if seed == 0 else 20_000
         precise, fast = two_forms(count, 0.1, seed)
-        margins = label_margins(fast, decode(fast, rule), rule)
+        margins = label_margins(fast, decode(fast, rule, COSTS), rule, COSTS)
         kept = margins > threshold
-        different = decode(fast, rule) != decode(precise, rule)
+        different = decode(fast, rule, COSTS) != decode(precise, rule, COSTS)
         assert different.mean() > 0.005
         assert (different & kept).mean() <= 1 - AGREEMENT
         assert 0.5 < kept.mean() < 1
@@ -184,19 +197,19 @@ def test_the_labels_of_deferred_texts_are_those_of_the_precise_form(
         return precise_rows[tokens.ids[tokens.offsets[:-1]]]
 
     tokens = Tokens.of([[row] * (row % 3 + 1) for row in range(len(rows))])
-    result = cascade(fast, precise, rule, threshold)(tokens)
-    labels = decode(fast_rows, rule).tolist()
+    result = cascade(fast, precise, rule, threshold, FOUR)(tokens)
+    labels = decode(fast_rows, rule, FOUR).tolist()
     unsure = [
         row
         for row, label in enumerate(labels)
-        if label_margins(fast_rows[[row]], np.array([label]), rule)[0] <= threshold
+        if label_margins(fast_rows[[row]], np.array([label]), rule, FOUR)[0] <= threshold
     ]
     assert computed == unsure
     for row in range(len(rows)):
         expected = precise_rows if row in unsure else fast_rows
         assert result[row].tolist() == expected[row].tolist()
         if row in unsure:
-            assert decode(result, rule)[row] == decode(precise_rows, rule)[row]
+            assert decode(result, rule, FOUR)[row] == decode(precise_rows, rule, FOUR)[row]
 
 
 def test_a_predictor_with_a_precise_form_uses_the_scores_of_both() -> None:
@@ -210,13 +223,15 @@ def test_a_predictor_with_a_precise_form_uses_the_scores_of_both() -> None:
         return precise_rows[tokens.ids[tokens.offsets[:-1]]]
 
     deferral = calibrate_deferral(labels, fast_rows, precise_rows, "median", "model")
-    calibration = Calibration(1.0, [0.5] * 300)
+    calibration = Calibration(1.0, scores_of([0.5] * 300, 5))
     tokenizer = Tokenizer(BPE())
     alone = Predictor(network(fast_rows), tokenizer, list("12345"), "median", calibration)
     alone = replace(alone, deferral=deferral)
     both = replace(alone, precise=compute)
-    assert alone.threshold == 0.5
-    assert both.threshold == sorted(deferral.scores)[math.ceil(301 * 0.9) - 1]
+    together = sorted(itertools.chain(*deferral.scores["adaptive"]))
+    for predictor, threshold in ((alone, 0.5), (both, together[math.ceil(301 * 0.9) - 1])):
+        expected = intervals(nonconformity_scores(fast_rows), np.full(5, threshold))
+        np.testing.assert_array_equal(predictor.intervals(fast_rows), expected)
     tokens = Tokens.of([[row] for row in range(300)])
     assert alone.probabilities(tokens) == pytest.approx(fast_rows, abs=1e-6)
     expected = cascade(alone.probabilities, compute, "median", deferral.threshold)(tokens)

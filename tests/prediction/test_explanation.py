@@ -30,6 +30,7 @@ from ordinal.reporting.terminal import explanation_text
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import run_in
 from tests.families import FAMILIES, WORDS, save_family
+from tests.tiny import scores_of
 
 LABELS = ["1", "2", "3", "4", "5"]
 TEXT = "the room was superb the staff poor"
@@ -47,7 +48,7 @@ def save_model(
             weight.add_(0.3 * torch.randn_like(weight))
     folder.mkdir()
     save_tokenizer(encoder, 20, folder, truncation)
-    calibration = Calibration(TEMPERATURE, [0.5] * 40)
+    calibration = Calibration(TEMPERATURE, scores_of([0.5] * 40, len(LABELS)))
     save_classifier(model, calibration, folder, "", folder / "model")
     return folder / "model"
 

@@ -21,7 +21,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.files import write_json
 from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration, apply_temperature, calibrate
-from ordinal.distributions.conformal import conformal_threshold, intervals
+from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.model import device as devices
 from ordinal.model.architecture import output_layer
@@ -36,10 +36,11 @@ from ordinal.tokenization.tokenizer import save_tokenizer
 from ordinal.tokenization.tokens import Tokens
 from tests.families import FAMILIES, save_family
 from tests.published import FORMS
+from tests.tiny import scores_of
 
 LABELS = ["awful", "poor", "plain", "good", "superb"]
 TEXTS = ["the room was good", "awful", "staff " * 100, "bed 1 2 3 was superb room", "poor bed"]
-CALIBRATION = Calibration(1.3, [0.1, 0.3, 0.5, 0.7, 0.9] * 4)
+CALIBRATION = Calibration(1.3, scores_of([0.1, 0.3, 0.5, 0.7, 0.9] * 4, 5))
 
 
 @pytest.fixture(scope="module", params=["corn", "coral", "cross_entropy"])
@@ -170,7 +171,7 @@ def test_a_file_in_eight_bits_is_calibrated_again(exported: Path, tmp_path: Path
     assert fitted == pytest.approx(expected.temperature)
     predictor = load(small)
     assert predictor.calibration.scores == expected.scores
-    assert len(expected.scores) == 200
+    assert expected.rows == 200
     np.testing.assert_allclose(
         predictor.probabilities(validation),
         apply_temperature(raw, expected.temperature),
@@ -178,7 +179,7 @@ def test_a_file_in_eight_bits_is_calibrated_again(exported: Path, tmp_path: Path
     )
     predictions = predictor.predict(TEXTS)
     rows = np.array([[*one.probabilities.values()] for one in predictions])
-    low, high = intervals(rows, conformal_threshold(0.9, expected.scores))
+    low, high = IntervalRule().intervals(rows, expected.scores)
     assert [(one.low, one.high) for one in predictions] == [
         (LABELS[lowest], LABELS[highest]) for lowest, highest in zip(low, high, strict=True)
     ]
@@ -209,7 +210,9 @@ def test_a_fast_form_with_its_precise_form_has_the_labels_of_the_precise_one(
         )
         assert both.deferral.model == deferral.model
         assert both.deferral.threshold == pytest.approx(deferral.threshold, abs=1e-3)
-        assert both.deferral.scores == pytest.approx(deferral.scores, abs=1e-4)
+        for method, of_labels in deferral.scores.items():
+            for found, expected in zip(both.deferral.scores[method], of_labels, strict=True):
+                assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_folder_in_bf16_is_computed_in_bf16_where_that_is_fast(
@@ -231,7 +234,7 @@ def test_a_model_that_is_not_the_precise_form_is_refused(exported: Path, tmp_pat
         load(exported / "model.onnx", precise=exported)
     quantize_onnx(exported / "model.onnx", tmp_path / "int8.onnx", validation_rows())
     other = Path(shutil.copytree(exported, tmp_path / "other"))
-    write_json(other / "calibration.json", {"temperature": 1.3, "scores": [0.2] * 20})
+    write_json(other / "calibration.json", {"temperature": 1.3, "scores": scores_of([0.2] * 20, 5)})
     with pytest.raises(
         UserError, match=r"int8\.onnx was not exported from .*other: export it again"
     ):
@@ -265,7 +268,7 @@ def test_forms_are_compared_by_their_own_intervals(exported: Path, tmp_path: Pat
     for form in compare_forms(forms, validation):
         predictor = load(forms[form.name].path, precise=forms[form.name].precise)
         rows = predictor.probabilities(validation)
-        low, high = intervals(rows, predictor.threshold)
+        low, high = predictor.intervals(rows)
         truth = zip(low, validation.labels, high, strict=True)
         assert form.coverage == np.mean([one <= label <= other for one, label, other in truth])
         assert form.agreement == np.mean(decode(rows) == decode(expected))

@@ -34,6 +34,7 @@ from ordinal.prediction.server import PAGE, create_app, hosts_for
 from ordinal.tokenization.tokenizer import save_tokenizer
 from tests.conftest import environment, run_in
 from tests.prediction.counting import LABELS, token_counter
+from tests.tiny import scores_of
 
 NO_OBJECT = "body: Input should be a valid dictionary or object to extract fields from"
 
@@ -391,7 +392,7 @@ def model(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, tokenizer = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(tiny_encoder, 24, tokenizer)
     network = new_classifier(tiny_encoder, ["1", "2", "3", "4", "5"], "emd")
-    save_classifier(network, Calibration(1.0, [0.5] * 20), tokenizer, "card", folder)
+    save_classifier(network, Calibration(1.0, scores_of([0.5] * 20, 5)), tokenizer, "card", folder)
     export_onnx(folder, folder / "model.onnx")
     return folder
 

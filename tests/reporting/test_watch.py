@@ -124,10 +124,13 @@ def test_an_onnx_file_is_compared_with_the_same_rows(watched: Path) -> None:
 def test_a_model_of_another_run_is_refused(watched: Path) -> None:
     path = watched / "models/ordinal/calibration.json"
     original = json.loads(path.read_text())
-    for scores in (
-        original["scores"][:-1],
-        [min(1.0, score + 0.1) for score in original["scores"]],
+    for changed in (
+        lambda scores: scores[1:],
+        lambda scores: [min(1.0, score + 0.1) for score in scores],
     ):
+        scores = {
+            name: [*map(changed, of_labels)] for name, of_labels in original["scores"].items()
+        }
         path.write_text(json.dumps(original | {"scores": scores}))
         run = run_in(watched, *WATCH)
         assert run.returncode == 1

@@ -74,9 +74,14 @@ def test_a_malformed_catalog_is_reported(content: str, message: str, tmp_path: P
         ("bins: [0, 5, '9']", "mine.bins"),
         ("bins: [0, 5, .inf]", "mine.bins"),
         ("bins: [0, 5, .nan]", "mine.bins"),
+        ("costs: [[0, 1, 2], [1, 0, 1], [2, 1, 0]]", "costs has 3 rows and columns, but the data"),
+        ("costs: [[0, 1], [10, 0, 1]]", "row 2 has 3 numbers, but there are 2 rows"),
+        ("costs: [[0, 1], ['10', 0]]", "mine.costs.1.0 is '10': it must be a number"),
     ],
 )
-def test_a_wrong_map_or_wrong_bins_are_refused(entry: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_map_wrong_bins_or_costs_are_refused(
+    entry: str, message: str, tmp_path: Path
+) -> None:
     path = tmp_path / "catalog.yaml"
     path.write_text(
         "data:\n  mine:\n    sources: [r.csv]\n    allow_unpinned: true\n    text: a\n"

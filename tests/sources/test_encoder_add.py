@@ -35,6 +35,7 @@ from tests.loopback import Loopback
 from tests.own_data.test_elsewhere import shell_commands
 from tests.published import FORMS, save_published
 from tests.sources.conftest import files_in, read_catalog, the_error
+from tests.tiny import scores_of
 
 TEXTS = ("the room was good", "awful, poor 12!", "ＧＯＯＤ  staff É", "superb bed")
 RECIPE = Train(loss="emd", epochs=1, batch_size=4, lr=0.01, layer_decay=0.5, accelerator="cpu")
@@ -125,7 +126,7 @@ def use(encoder: Path, folder: Path) -> None:
     assert len(moved) > 0.6 * len(before)
     (folder.parent / "tokenizer").mkdir()
     save_tokenizer(encoder, 20, folder.parent / "tokenizer")
-    calibration = Calibration(1.3, [0.5] * 20)
+    calibration = Calibration(1.3, scores_of([0.5] * 20, 3))
     with torch.no_grad():  # a network that saw four texts predicts nearly the same for every text
         for weight in model.parameters():
             if weight.ndim > 1:

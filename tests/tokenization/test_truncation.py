@@ -25,6 +25,7 @@ from ordinal.tokenization.tokenizer import load_tokenizer, load_truncation, save
 from ordinal.tokenization.tokens import Tokens, tokenize
 from ordinal.tokenization.truncation import truncated_ids
 from tests.families import save_family
+from tests.tiny import scores_of
 from tests.tokenization.test_tokenizer import KINDS, published, save_published
 
 FRAMES = {
@@ -93,7 +94,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     save_tokenizer(encoder, 12, root / "tokenized", "head_tail")
     labels = ["poor", "fair", "good"]
     classifier = new_classifier(encoder, labels, "emd")
-    calibration = Calibration(1.0, [0.5] * 20)
+    calibration = Calibration(1.0, scores_of([0.5] * 20, len(labels)))
     save_classifier(classifier, calibration, root / "tokenized", "", root / "model")
     reviews = pa.table({"text": TEXTS, "label": pa.array([0, 1, 2, 0], pa.int32())})
     pq.write_table(reviews, root / "reviews.parquet")
@@ -148,7 +149,9 @@ def test_an_onnx_file_reads_the_tokens_of_the_training(tiny_encoder: Path, tmp_p
         save_tokenizer(tiny_encoder, 12, tokenizer, truncation)
         folder, file = tmp_path / "model", tmp_path / "model.onnx"
         classifier = new_classifier(tiny_encoder, ["poor", "fair", "good"], "emd")
-        save_classifier(classifier, Calibration(1.0, [0.5] * 20), tokenizer, "", folder)
+        save_classifier(
+            classifier, Calibration(1.0, scores_of([0.5] * 20, 3)), tokenizer, "", folder
+        )
         export_onnx(folder, file)
         of_file, of_folder = tokens_read(load(file)), tokens_read(load(folder))
         for predictor, _ in (of_file, of_folder):
