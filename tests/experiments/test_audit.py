@@ -60,7 +60,7 @@ def test_the_rows_are_ranked_and_keep_their_columns() -> None:
     found = audits.OutOfFold(
         rows=np.array([0, 1, 2]),
         labels=np.array([0, 2, 1]),
-        probabilities=np.array([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.5, 0.4, 0.1]]),
+        probabilities=np.array([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.6, 0.3, 0.1]]),
     )
     reviews = pd.DataFrame(
         {
@@ -79,7 +79,7 @@ def test_the_rows_are_ranked_and_keep_their_columns() -> None:
         "text": ["b", "c", "a"],
         "label": ["high", "medium", "low"],
         "suggested": ["low", "low", "low"],
-        "score": [0.905, 0.13, 0.005],
+        "score": [0.86, 0.02, -0.04],
         "correction": ["", "", ""],
     }
     assert audit.differs.tolist() == [1, 1, 0]
