@@ -47,6 +47,15 @@ def test_runs_of_different_rows_are_refused() -> None:
         out_of_fold({"first": [fold([0, 1], [0, 0], 1), fold([0, 2], [0, 0], 1)]})
 
 
+def test_the_suggested_labels_have_the_least_expected_cost() -> None:
+    chances = np.array([[0.9, 0.1, 0], [0.5, 0.4, 0.1]])
+    found = audits.OutOfFold(np.array([0, 1]), np.array([0, 1]), chances)
+    reviews = pd.DataFrame({"row": [0, 1], "text": ["a", "b"], "label": [0, 1]})
+    costs = [[0.0, 1, 2], [50, 0, 1], [90, 50, 0]]
+    suggested = rank(found, reviews, NAMES, "cost", costs).table.set_index("row")["suggested"]
+    assert suggested.to_dict() == {0: "medium", 1: "high"}
+
+
 def test_the_rows_are_ranked_and_keep_their_columns() -> None:
     found = audits.OutOfFold(
         rows=np.array([0, 1, 2]),
@@ -74,9 +83,6 @@ def test_the_rows_are_ranked_and_keep_their_columns() -> None:
         "correction": ["", "", ""],
     }
     assert audit.differs.tolist() == [1, 1, 0]
-    costs = [[0.0, 1, 2], [50, 0, 1], [90, 50, 0]]
-    audit = rank(found, reviews, NAMES, "cost", costs)
-    assert audit.table["suggested"].tolist() == ["medium", "high", "medium"]
 
 
 def test_an_audit_writes_a_safe_table_a_chart_and_figures_and_keeps_corrections(
