@@ -46,7 +46,7 @@ def new_trainer(
         UserError: the recipe does not fit the hardware or the started processes.
     """
     # Else torch fills each new tensor first, which takes a tenth of the time of a step on a GPU.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     environment = choose_environment(recipe, device)
     precision = choose_precision(recipe.precision, device)
     if (slow := slow_precision(precision, device)) and is_rank_zero():
