@@ -153,13 +153,14 @@ def address_of_columns(tiny_model: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def report_page(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of a run whose reviews are markup, with words, compared with the median."""
+    """The report of a run whose reviews are markup, with words, compared with another one."""
     run = read_run(_finished)
     marked = replace(run, predictions=run.predictions.assign(text=f"awful room {MARKUP}"))
     path = tmp_path_factory.mktemp("report") / "report.html"
     explainer = load_explainer(_finished / "models/ordinal", "cpu")
-    median = run.predictions.drop(columns="text").assign(predicted=2)
-    other = OtherRun(MARKUP, median, run.parameters | {"train": {"new": MARKUP}})
+    predictions = run.predictions.drop(columns="text")
+    predictions["predicted"] = (predictions["predicted"] + 1) % 5
+    other = OtherRun(MARKUP, predictions, run.parameters | {"train": {"new": MARKUP}})
     path.write_text(report(marked, explainer, other), encoding="utf-8")
     return path.as_uri()
 

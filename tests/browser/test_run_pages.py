@@ -34,7 +34,7 @@ def test_the_links_of_the_report_lead_to_its_sections(report_page: str, opened: 
     for link in page.locator("nav a").all():
         link.focus()
         page.keyboard.press("Enter")
-        assert page.url.endswith(link.get_attribute("href"))
+        expect(page).to_have_url(f"{report_page}{link.get_attribute('href')}")
         expect(page.locator(":target")).to_be_in_viewport()
 
 

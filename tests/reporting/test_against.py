@@ -90,7 +90,7 @@ def test_the_page_has_the_numbers_of_compare_and_escapes_all_text(run: Run) -> N
         rows, figures.values(), strict=True
     ):
         assert (first, second) == (format_number(one.first), format_number(one.second)), name
-        shown = [difference, *interval.split(" to ")]
+        shown = [difference, *interval.split("\N{NO-BREAK SPACE}to ")]
         for cell, value in zip(shown, (one.difference, one.low, one.high), strict=True):
             assert (
                 cell == "–"
