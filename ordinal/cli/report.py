@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 def report(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
     explain: Annotated[
-        bool, typer.Option("--explain", help="Colour the words of the largest errors.")
+        bool, typer.Option("--explain", help="Show the words that moved 100 predictions. Slow.")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare with the run of a commit, branch, tag or experiment."),
+    ] = None,
 ) -> None:
     """Write a report of the finished run as one self-contained web page."""
+    from ordinal.reporting.against import read_other_run
     from ordinal.reporting.report import report as page
     from ordinal.reporting.run import read_run
 
     with report_user_errors(RUN_AGAIN):
-        text = page(read_run(Path()), _explainer() if explain else None)
+        run = read_run(Path())
+        other = read_other_run(against) if against is not None else None
+        text = page(run, _explainer() if explain else None, other)
         write_page(text, out)
         print(f"report: {out}")
 

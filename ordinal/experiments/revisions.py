@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import pyarrow.parquet as pq
+import yaml
 
 from ordinal.common.errors import UserError, one_line
-from ordinal.common.paths import FACTS, MODEL, MODEL_CARD, PARAMS, PREDICTIONS, SPLIT
+from ordinal.common.paths import DVC_LOCK, FACTS, MODEL, MODEL_CARD, PARAMS, PREDICTIONS, SPLIT
 
 if TYPE_CHECKING:
     from dvc.api import DVCFileSystem
@@ -63,6 +64,16 @@ def parameters(commit: str) -> str:
     command = ["git", "show", f"{commit}:./{PARAMS}"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8")
     return shown.stdout
+
+
+def locked_stages(revision: str) -> dict[str, Any]:
+    """Return the stages in dvc.lock of a run: what has run, and with which parameters.
+
+    Raises:
+        UserError: there is no such revision, or it has no dvc.lock.
+    """
+    stages: dict[str, Any] = yaml.safe_load(_read(DVC_LOCK, revision, "dvc.lock"))["stages"]
+    return stages
 
 
 def model_card(revision: str) -> str:

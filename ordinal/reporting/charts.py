@@ -1,6 +1,7 @@
 """Charts as SVG text: the same bytes for the same numbers."""
 
 import io
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ordinal.common.types import Floats, Labels
 
@@ -22,12 +24,13 @@ STYLE: list[str | dict[str, Any]] = [
     "default",
     {"svg.fonttype": "none", "svg.hashsalt": "ordinal", "font.size": 9.0},
 ]
-INK, OTHER_INK = "#1f4e79", "#c2571a"
+INK, OTHER_INK, GREY = "#1f4e79", "#c2571a", "#777777"
 WIDTH, ROW = 5.5, 0.42  # inches
 BARS = 25  # of a histogram
 SMALL = (3.6, 2.6)  # inches; readable on a phone
 MAX_NAMES = 12  # on an axis
 CHARACTERS = 40  # on an axis; longer names are drawn at an angle
+LONGEST = 14  # characters of a name next to the discs
 
 
 def dots_and_intervals(
@@ -197,6 +200,49 @@ def reliability_diagram(table: pd.DataFrame) -> str:
     return _element(draw, "probability of the most probable label", "accuracy")
 
 
+def error_discs(names: Sequence[str], shares: Floats) -> str:
+    """Draw the shares of `report.signed_errors` as an SVG element: the area of a disc is a share.
+
+    The label with the first name is at the top. A line marks the errors that its rows can have.
+    """
+    classes = len(names)
+
+    def draw(axes: Axes) -> None:
+        for label, name_shares in enumerate(shares.tolist()):
+            axes.plot([-label, classes - 1 - label], [label] * 2, color=GREY, lw=0.5, zorder=0)
+            for error, share in enumerate(name_shares, 1 - classes):
+                ink = GREY if error == 0 else INK if error > 0 else OTHER_INK
+                if share > 0:
+                    axes.add_patch(Circle((error, label), 0.5 * math.sqrt(share), color=ink, lw=0))
+        axes.set_aspect("equal")
+        axes.set(xlim=(0.4 - classes, classes - 0.4), ylim=(classes - 0.4, -0.6))
+        axes.xaxis.set_major_locator(MaxNLocator(MAX_NAMES, integer=True))
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.0f}" if x else "0")
+        cut = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+        axes.set_yticks(range(classes), cut, parse_math=False)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+
+    return _element(draw, "predicted minus true label", "true label")
+
+
+def risk_chart(table: pd.DataFrame) -> str:
+    """Draw a table of `plot_tables.risk_coverage` as an SVG element.
+
+    A dashed line marks the error of all rows, which is also that of rows that are left out at
+    random.
+    """
+
+    def draw(axes: Axes) -> None:
+        axes.plot(table["kept"], table["mae"], color=INK, lw=1.2, label="least certain left out")
+        everything = float(table["mae"].iloc[-1])
+        axes.axhline(everything, color=GREY, lw=0.8, ls="--", label="left out at random")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.3 * max(everything, table["mae"].max()) or 1))
+
+    return _element(draw, "share of the rows that keep a label", "their mean absolute error")
+
+
 def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
     """Draw a transparent SVG element, whose ids differ from those of other elements of the page."""
     salt = {"svg.hashsalt": f"{x_label}, {y_label}"}
@@ -211,7 +257,8 @@ def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
         text = _svg(figure, without=("Date", "Creator", "Format", "Type"))
     # Other parts of the SVG refer to the hashed ids only. The numbered ids start at 1 in each
     # element and would not be unique on the page.
-    return re.sub(r' id="[^"]*_\d+"', "", text[text.index("<svg") :])
+    element = re.sub(r' id="[^"]*_\d+"', "", text[text.index("<svg") :])
+    return element.replace("<svg", f'<svg role="img" aria-label="Chart: {x_label}, {y_label}"', 1)
 
 
 def _svg(figure: Figure, without: Sequence[str] = ("Date", "Creator"), **options: Any) -> str:

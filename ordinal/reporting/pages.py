@@ -14,7 +14,13 @@ def pages() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"count": _count, "number": format_number, "percent": _percent}
+    found.filters |= {
+        "count": _count,
+        "number": format_number,
+        "percent": _percent,
+        "signed": _signed,
+        "whole_percent": _whole_percent,
+    }
     return found
 
 
@@ -24,3 +30,16 @@ def _count(number: int) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def _signed(number: float, decimals: int = 4) -> str:
+    """Format a difference with its sign; zero has none."""
+    shown = format_number(number, f"+.{decimals}f")
+    return shown[1:] if shown.strip("+-0.") == "" else shown.replace("-", "\N{MINUS SIGN}")
+
+
+def _whole_percent(share: float) -> str:
+    """Format a share in percent without the sign, or nothing if it is undefined (NaN)."""
+    if share != share:
+        return ""
+    return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"

@@ -16,7 +16,15 @@ from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, read_yaml
 from ordinal.common.paths import DETAILS, DVC_LOCK, FACTS, PLOTS, PREDICTIONS, SPLIT
 
-PLOT_TABLES = ("confusion", "mae_per_class", "mae_per_length", "reliability", "epochs", "steps")
+PLOT_TABLES = (
+    "confusion",
+    "mae_per_class",
+    "mae_per_length",
+    "reliability",
+    "risk_coverage",
+    "epochs",
+    "steps",
+)
 TEXT_COLUMNS = dict.fromkeys(("label", "predicted", "tokens"), str)
 
 
@@ -57,12 +65,13 @@ def read_run(project: Path) -> Run:
         _refuse_unfinished_training(project, lock)
         texts = _read_parquet(project / SPLIT / "test.parquet", ["row", "label", "text"])
         predictions = _read_parquet(project / PREDICTIONS / "test.parquet")
+        texts = texts.astype(predictions[["row", "label"]].dtypes)  # their integers differ in size
         run = Run(
             facts=read_json(project / FACTS),
             details=read_json(project / DETAILS),
             plots={name: _read_plot(project / PLOTS / f"{name}.csv") for name in PLOT_TABLES},
             predictions=texts.merge(predictions, on=["row", "label"]),
-            parameters=_parameters(lock),
+            parameters=parameters_of(lock),
             stages=_stages(lock),
         )
     except FileNotFoundError as error:
@@ -123,9 +132,16 @@ def _refuse_other_data(run: Run) -> None:
             )
 
 
-def _parameters(lock: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the parameters by section; stages read whole sections or keys like `train.decode`."""
-    read = [item for stage in lock.values() for item in stage["params"]["params.yaml"].items()]
+def parameters_of(lock: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parameters by section, from the stages in dvc.lock.
+
+    Stages read whole sections or keys like `train.decode`.
+    """
+    read = [
+        item
+        for stage in lock.values()
+        for item in stage.get("params", {}).get("params.yaml", {}).items()
+    ]
     sections: dict[str, dict[str, Any]] = {}
     for key, value in sorted(read, key=lambda item: "." in item[0]):
         section, _, name = key.partition(".")

@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 from ordinal import load
 from ordinal.prediction import server
 from ordinal.prediction.explanation import load_explainer
+from ordinal.reporting.against import OtherRun
 from ordinal.reporting.report import report
 from ordinal.reporting.run import read_run
 from tests.conftest import run_in
@@ -152,12 +153,15 @@ def address_of_columns(tiny_model: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def report_page(_finished: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of a run whose reviews are markup, with coloured words."""
+    """The report of a run whose reviews are markup, with words, compared with another one."""
     run = read_run(_finished)
     marked = replace(run, predictions=run.predictions.assign(text=f"awful room {MARKUP}"))
     path = tmp_path_factory.mktemp("report") / "report.html"
     explainer = load_explainer(_finished / "models/ordinal", "cpu")
-    path.write_text(report(marked, explainer), encoding="utf-8")
+    predictions = run.predictions.drop(columns="text")
+    predictions["predicted"] = (predictions["predicted"] + 1) % 5
+    other = OtherRun(MARKUP, predictions, run.parameters | {"train": {"new": MARKUP}})
+    path.write_text(report(marked, explainer, other), encoding="utf-8")
     return path.as_uri()
 
 

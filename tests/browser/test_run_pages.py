@@ -22,7 +22,10 @@ def test_the_report_is_accessible_and_fits(
 def test_the_report_shows_markup_as_text(report_page: str, opened: Open) -> None:
     page = opened(report_page).page
     expect(page.locator("blockquote").first).to_contain_text(MARKUP)
-    assert page.locator("blockquote").locator("script, img").count() == 0
+    expect(page.locator("#comparison blockquote").first).to_contain_text(MARKUP)
+    expect(page.locator("#comparison h2")).to_contain_text(MARKUP)
+    expect(page.locator("#words mark", has_text="awful").first).to_be_visible()
+    assert page.locator("body").locator("script, img").count() == 0
     assert "ordered labels" in page.title()
 
 
@@ -31,7 +34,7 @@ def test_the_links_of_the_report_lead_to_its_sections(report_page: str, opened: 
     for link in page.locator("nav a").all():
         link.focus()
         page.keyboard.press("Enter")
-        assert page.url.endswith(link.get_attribute("href"))
+        expect(page).to_have_url(f"{report_page}{link.get_attribute('href')}")
         expect(page.locator(":target")).to_be_in_viewport()
 
 

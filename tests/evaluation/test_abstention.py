@@ -1,11 +1,11 @@
-"""The risk-coverage curve against a plain loop, and its invariants."""
+"""The risk-coverage curve and the table by width against plain loops, and their invariants."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordinal.evaluation.abstention import risk_curve
+from ordinal.evaluation.abstention import abstention_by_width, risk_curve
 from ordinal.evaluation.metrics import expected_error
 from ordinal.evaluation.plot_tables import RISK_POINTS, risk_coverage
 
@@ -72,3 +72,21 @@ def test_the_table_has_points_of_the_curve_up_to_all_rows(rows: int) -> None:
     for kept, mae in table.itertuples(index=False):
         first = order[: round(kept * rows)]
         assert mae == pytest.approx(errors[first].mean(), abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), min_size=1, max_size=30))
+def test_the_table_by_width_is_that_of_a_plain_loop(rows: list[tuple[int, int]]) -> None:
+    errors, widths = (np.array(column) for column in zip(*rows, strict=True))
+    table = abstention_by_width(errors.astype(float), widths)
+    assert table["width"].tolist() == sorted({width for _, width in rows})
+    for width, kept, mae, accuracy in table.itertuples(index=False):
+        left = [error for error, own in rows if own <= width]
+        assert kept == pytest.approx(len(left) / len(rows))
+        assert mae == pytest.approx(sum(left) / len(left))
+        assert accuracy == pytest.approx(left.count(0) / len(left))
+    assert table["kept"].iloc[-1] == 1
+
+
+def test_the_table_by_width_of_a_small_example() -> None:
+    table = abstention_by_width(np.array([0.0, 1, 3, 1]), np.array([2, 3, 3, 2]))
+    assert table.to_numpy().tolist() == [[2, 0.5, 0.5, 0.5], [3, 1, 1.25, 0.25]]

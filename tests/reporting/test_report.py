@@ -17,8 +17,9 @@ import yaml
 from hatchling.builders.wheel import WheelBuilder
 
 from ordinal.common.errors import UserError
+from ordinal.evaluation.metrics import confusion_matrix
 from ordinal.prediction.explanation import Explanation, Word
-from ordinal.reporting.charts import curves, reliability_diagram
+from ordinal.reporting.charts import curves, error_discs, reliability_diagram
 from ordinal.reporting.report import (
     MAX_CHARACTERS,
     MAX_ERRORS,
@@ -26,7 +27,10 @@ from ordinal.reporting.report import (
     coverage_by_width,
     largest_errors,
     layers,
+    mean_errors,
     report,
+    risk_areas,
+    signed_errors,
 )
 from ordinal.reporting.run import Run, Stage, read_run
 from tests.conftest import ROOT, run_in, set_params
@@ -412,7 +416,7 @@ def test_the_words_of_the_largest_errors_have_colours_and_are_escaped(run: Run) 
     assert coloured.quotes == plain.quotes
     assert set(plain.quotes) <= set(MARKUP)
     marks = [attributes for tag, attributes in coloured.tags if tag == "mark"][2:]  # after the key
-    assert len(marks) == 2 * len(plain.quotes)
+    assert len(marks) > 2 * len(plain.quotes)  # those of the section on words come last
     assert marks[0] == {"class": "up", "style": "--part: 1.0000"}
     assert marks[1] == {"class": "down", "style": "--part: 0.5000"}
     assert "mark" not in {tag for tag, _ in plain.tags}
@@ -541,13 +545,79 @@ def test_a_reliability_diagram_has_a_point_per_bin_and_discs_of_its_share_of_row
     assert ratio.to_numpy() == pytest.approx(ratio.mean(), rel=1e-3)
 
 
+def test_errors_by_direction_are_those_of_a_plain_loop(page: Page, run: Run) -> None:
+    pairs = [*zip(run.predictions["label"], run.predictions["predicted"], strict=True)]
+    heading = ("label", *(f"{error:+}".replace("-", "−") for error in range(-4, 0)), "0")
+    rows = page.table(*heading, "+1", "+2", "+3", "+4", "mean")
+    for label, (name, *cells, mean) in enumerate(rows):
+        errors = [predicted - true for true, predicted in pairs if true == label]
+        for error, cell in zip(range(-4, 5), cells, strict=True):
+            possible = 0 <= label + error <= 4
+            assert cell == (f"{100 * errors.count(error) / len(errors):.0f}" if possible else "")
+        assert name == CLASSES[label]
+        assert float(mean.replace("−", "-")) == pytest.approx(np.mean(errors), abs=0.006)
+
+
+def test_a_label_without_rows_has_no_errors() -> None:
+    confusion = confusion_matrix(np.array([0, 0, 2, 2]), np.array([0, 2, 2, 2]), 3)
+    shares = signed_errors(confusion)
+    nan = np.nan
+    expected = [[nan, nan, 0.5, 0, 0.5], [nan] * 5, [0, 0, 1, nan, nan]]
+    np.testing.assert_equal(shares, expected)
+    np.testing.assert_equal(mean_errors(confusion), [1, nan, 0])
+
+
+def test_the_area_of_a_disc_is_the_share_of_an_error() -> None:
+    shares = np.array([[np.nan, 0.64, 0.36], [0.04, 0.96, np.nan]])
+    svg = error_discs(["<low>", "high"], shares)
+    assert "&lt;low&gt;" in svg
+    paths = [e.get("d", "") for e in ElementTree.fromstring(svg).iter(f"{SVG}path")]
+    discs = [np.array(re.findall(r"[\d.]+", d), float)[0::2] for d in paths if d.count("C") == 8]
+    areas = np.square([np.ptp(disc) for disc in discs])
+    assert areas / areas.sum() == pytest.approx([0.32, 0.18, 0.02, 0.48], abs=1e-3)
+
+
+def test_the_area_under_the_risk_curve_is_the_mean_of_all_shares(page: Page, run: Run) -> None:
+    rows = []
+    for row in run.predictions.to_dict("records"):
+        expected = sum(float(row[f"p_{k + 1}"]) * abs(k - row["predicted"]) for k in range(5))
+        rows.append((expected, abs(row["label"] - row["predicted"])))
+    areas = {}
+    for name, order in (("model", 0), ("perfect", 1)):
+        errors = [error for _, error in sorted(rows, key=lambda row: row[order])]
+        areas[name] = np.mean([np.mean(errors[:kept]) for kept in range(1, len(rows) + 1)])
+    assert risk_areas(run.predictions) == pytest.approx(areas)
+    for area in areas.values():
+        assert f"{area:.4f}" in page.sections["probabilities"]
+
+
+def test_the_rows_that_are_not_left_to_people_are_those_of_a_plain_loop(
+    page: Page, run: Run
+) -> None:
+    records = run.predictions.to_dict("records")
+    for interval, kept, mae, accuracy in page.table(
+        "widest interval", "rows kept", "MAE", "accuracy"
+    ):
+        widest = int(interval.split()[0])
+        errors = [
+            abs(row["label"] - row["predicted"])
+            for row in records
+            if row["high"] - row["low"] < widest
+        ]
+        assert kept == f"{100 * len(errors) / len(records):.1f}{NBSP}%"
+        assert mae == f"{sum(errors) / len(errors):.4f}"
+        assert accuracy == f"{100 * errors.count(0) / len(errors):.1f}{NBSP}%"
+
+
 def test_the_templates_are_in_the_wheel() -> None:
     files = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     assert files >= {
         "ordinal/cards/templates/model_card.md",
         "ordinal/model/templates/readme.md",
         "ordinal/model/templates/usage.md",
+        "ordinal/reporting/templates/against.html",
         "ordinal/reporting/templates/report.html",
         "ordinal/reporting/templates/style.css",
         "ordinal/reporting/templates/watch.html",
+        "ordinal/reporting/templates/words.html",
     }
