@@ -117,7 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 score,
             )
         results.append((ours, others))
-        print(f"repetition {repetition + 1}: search {ours[-1]:.4f}, random {others[-1]:.4f}")
+        print(
+            f"repetition {repetition + 1}: search {ours[-1]:.4f}, random {others[-1]:.4f}",
+            flush=True,
+        )
     for trials in sorted({min(12, chosen.trials), chosen.trials}):
         ours, others = (np.array([one[side][trials - 1] for one in results]) for side in (0, 1))
         print(
