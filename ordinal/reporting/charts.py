@@ -217,13 +217,14 @@ def error_discs(names: Sequence[str], shares: Floats) -> str:
         axes.set_aspect("equal")
         axes.set(xlim=(0.4 - classes, classes - 0.4), ylim=(classes - 0.4, -0.6))
         axes.xaxis.set_major_locator(MaxNLocator(MAX_NAMES, integer=True))
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.0f}" if x else "0")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:+.0f}".replace("-", "−") if x else "0")
         cut = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
         axes.set_yticks(range(classes), cut, parse_math=False)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
 
-    return _element(draw, "predicted minus true label", "true label")
+    height = 0.65 + 2.9 * classes / (2 * classes - 1)  # of the labels, with that of the axis
+    return _element(draw, "predicted minus true label", "true label", height)
 
 
 def risk_chart(table: pd.DataFrame) -> str:
@@ -243,11 +244,13 @@ def risk_chart(table: pd.DataFrame) -> str:
     return _element(draw, "share of the rows that keep a label", "their mean absolute error")
 
 
-def _element(draw: Callable[[Axes], None], x_label: str, y_label: str) -> str:
+def _element(
+    draw: Callable[[Axes], None], x_label: str, y_label: str, height: float = SMALL[1]
+) -> str:
     """Draw a transparent SVG element, whose ids differ from those of other elements of the page."""
     salt = {"svg.hashsalt": f"{x_label}, {y_label}"}
     with style.context([*STYLE, salt, {"figure.facecolor": "none", "axes.facecolor": "none"}]):
-        figure = Figure(figsize=SMALL, layout="constrained")
+        figure = Figure(figsize=(SMALL[0], height), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.set(xlabel=x_label, ylabel=y_label)
