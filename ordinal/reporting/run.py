@@ -65,12 +65,11 @@ def read_run(project: Path) -> Run:
         _refuse_unfinished_training(project, lock)
         texts = _read_parquet(project / SPLIT / "test.parquet", ["row", "label", "text"])
         predictions = _read_parquet(project / PREDICTIONS / "test.parquet")
-        texts = texts.astype(predictions[["row", "label"]].dtypes)  # their integers differ in size
         run = Run(
             facts=read_json(project / FACTS),
             details=read_json(project / DETAILS),
             plots={name: _read_plot(project / PLOTS / f"{name}.csv") for name in PLOT_TABLES},
-            predictions=texts.merge(predictions, on=["row", "label"]),
+            predictions=join_texts(texts, predictions),
             parameters=parameters_of(lock),
             stages=_stages(lock),
         )
@@ -78,6 +77,14 @@ def read_run(project: Path) -> Run:
         raise UserError(f"{error.filename} is missing: run `make repro` first") from None
     _refuse_other_data(run)
     return run
+
+
+def join_texts(texts: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return predictions with the texts of their rows."""
+    texts = texts.astype(predictions[["row", "label"]].dtypes)  # their integers differ in size
+    joined = texts.merge(predictions, on=["row", "label"])
+    joined.attrs = predictions.attrs  # the costs, which a merge drops
+    return joined
 
 
 def _read_lock(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ordinal.reporting.against import (
     different_parameters,
 )
 from ordinal.reporting.report import report
-from ordinal.reporting.run import Run, read_run
+from ordinal.reporting.run import Run, join_texts, read_run
 from tests.conftest import git, run_in, set_params
 from tests.reporting.test_report import MARKUP, Page, marked
 
@@ -66,6 +66,20 @@ def test_changed_reviews_are_those_of_a_plain_loop(run: Run) -> None:
     assert compared.better["row"].tolist() == [row for change, _, row in expected if change < 0]
     worse = [row for change, _, row in expected if change > 0]
     assert compared.worse["row"].tolist() == worse[::-1]
+
+
+def test_costs_of_this_run_judge_the_other_one_too(run: Run) -> None:
+    other = shuffled(run)
+    texts = run.predictions[["row", "label", "text"]]
+    predictions = run.predictions.drop(columns="text")
+    assert "cost" not in compare_runs(run, other).differences
+    predictions.attrs["costs"] = (3 * (1 - np.eye(5))).tolist()
+    cost = compare_runs(replace(run, predictions=join_texts(texts, predictions)), other).differences
+    labels = predictions["label"].to_numpy()
+    errors = (table["predicted"].to_numpy() != labels for table in (other.predictions, predictions))
+    assert [cost["cost"].first, cost["cost"].second] == pytest.approx(
+        [3 * error.mean() for error in errors]
+    )
 
 
 def test_parameters_that_differ_have_both_values() -> None:
