@@ -96,11 +96,11 @@ def forms(folder: Path) -> dict[str, Predict]:
         "fp32": ours(MODEL, precision="32-true"),
         "ONNX": ours(whole),
         "int8": ours(int8),
-        "int8, precise ONNX": ours(int8, precise=whole),
+        "cascade: int8, ONNX": ours(int8, precise=whole),
     }
     if has_bf16(CPU):
         export_bf16(MODEL, bf16, validation)
-        sides |= {"bf16": ours(bf16), "bf16, precise fp32": ours(bf16, precise=MODEL)}
+        sides |= {"bf16": ours(bf16), "cascade: bf16, fp32": ours(bf16, precise=MODEL)}
     return sides
 
 

@@ -161,9 +161,9 @@ def forms(folder: Path) -> dict[str, list[str | Path]]:
     export_bf16(model, bf16, validation)
     return {
         "fp32": ["--model", model],
-        "bf16, precise fp32": ["--model", bf16, "--precise", model],
+        "cascade: bf16, fp32": ["--model", bf16, "--precise", model],
         "ONNX": ["--model", whole],
-        "int8, precise ONNX": ["--model", int8, "--precise", whole],
+        "cascade: int8, ONNX": ["--model", int8, "--precise", whole],
         "int8": ["--model", int8],
     }
 

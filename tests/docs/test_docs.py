@@ -143,8 +143,8 @@ def test_the_tables_of_studies_have_the_committed_numbers(study: str) -> None:
 
 def test_the_readme_has_the_committed_numbers_of_the_study() -> None:
     tutorial, *others = pd.read_csv(ROOT / "metrics/studies/full.csv").to_dict("records")
-    assert f"| the tutorial's (CORN) | {tutorial['mean']:.3f} | – | – |" in read("README.md")
-    for name, run in zip(("default (CORN)", "default with EMD"), others, strict=True):
+    assert f"| the tutorial's (CORN loss) | {tutorial['mean']:.3f} | – | – |" in read("README.md")
+    for name, run in zip(("default (CORN loss)", "default, EMD loss"), others, strict=True):
         difference, low, high = (
             signed(run[f"against_reference_{end}"]) for end in ("difference", "low", "high")
         )
