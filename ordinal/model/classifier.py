@@ -24,13 +24,16 @@ from ordinal.common.files import read_json, write_json
 from ordinal.common.types import Padded, Probabilities
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.architecture import head, output_layer
+from ordinal.model.attention import use_products
 from ordinal.model.device import (
     attention_kernels,
     batch_tokens,
     choose_device,
     choose_precision,
+    has_slow_bf16_attention,
     pad_multiple,
 )
+from ordinal.model.first_token import drop_unused_tokens
 from ordinal.model.inference import Network
 from ordinal.model.losses import LOSSES
 from ordinal.tokenization.tokenizer import TOKENIZER_FILES
@@ -180,6 +183,9 @@ def torch_network(
         model = copy.deepcopy(model)
         for weight in model.parameters():  # not the buffers, which may contain positions
             weight.data = weight.data.bfloat16()
+        if has_slow_bf16_attention(device):
+            use_products(model)
+    drop_unused_tokens(model)
     head = LOSSES[model.config.ordinal["loss"]]
     model.to(device)  # type: ignore[arg-type]
 

@@ -40,6 +40,13 @@ def has_bf16(device: torch.device) -> bool:
     return any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def has_slow_bf16_attention(device: torch.device) -> bool:
+    """Return whether torch's attention is no faster in bf16 than in float32."""
+    abilities = torch.cpu.get_capabilities()
+    bf16 = bool(abilities.get("avx512_bf16"))
+    return device.type == "cpu" and bf16 and not abilities.get("amx_bf16")
+
+
 def slow_precision(precision: Precision, device: torch.device) -> str | None:
     """Warning for a device that is slow in the chosen precision, or None."""
     if precision == "bf16-mixed" and not has_bf16(device):

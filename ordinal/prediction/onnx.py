@@ -69,8 +69,10 @@ def export_onnx(folder: Path, path: Path) -> None:
     import onnx
 
     from ordinal.model.classifier import load_calibration, load_classifier
+    from ordinal.model.first_token import drop_unused_tokens
 
     model, calibration = load_classifier(folder), load_calibration(folder)
+    drop_unused_tokens(model)
     longest = read_json(folder / "tokenizer_config.json")["model_max_length"]
     with tempfile.TemporaryDirectory() as draft:
         file = Path(draft) / path.name

@@ -25,12 +25,6 @@ RECIPE = Train(loss="emd", epochs=1, batch_size=4, layer_decay=0.5, accelerator=
 LONG = " ".join(WORDS * 10)
 
 
-@pytest.fixture(params=FAMILIES)
-def family(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 def rows(encoder: Path, length: int) -> Tokens:
     """Four labelled texts that are truncated at a length."""
     tokenizer = load_tokenizer(encoder, length)

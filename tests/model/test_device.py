@@ -31,3 +31,20 @@ def test_a_missing_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto").type == "cpu"
     with pytest.raises(UserError, match=r"train\.accelerator is gpu, but torch finds no GPU"):
         choose_device("gpu")
+
+
+@pytest.mark.parametrize(
+    ("device", "avx512", "amx", "slow"),
+    [
+        ("cpu", True, False, True),
+        ("cpu", True, True, False),
+        ("cpu", False, False, False),
+        ("cuda", True, False, False),
+    ],
+)
+def test_attention_in_bf16_is_slow_on_a_cpu_without_amx(
+    device: str, avx512: bool, amx: bool, slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abilities = {"avx512_bf16": avx512, "amx_bf16": amx}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert devices.has_slow_bf16_attention(torch.device(device)) is slow
