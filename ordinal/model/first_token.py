@@ -26,4 +26,4 @@ def drop_unused_tokens(model: PreTrainedModel) -> None:
 
 def _first_token(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The first token of each input, of shape (rows, width, size)."""
-    return tuple(tokens[:, :1] for tokens in inputs)
+    return tuple(tokens[:, :1].contiguous() for tokens in inputs)

@@ -6,6 +6,7 @@ from pathlib import Path
 from ordinal.common.files import atomic_folder, write_json
 from ordinal.distributions.calibration import apply_temperature, calibrate
 from ordinal.model.classifier import (
+    bf16_copy,
     load_calibration,
     load_classifier,
     save_classifier,
@@ -17,7 +18,7 @@ from ordinal.tokenization.tokens import Tokens
 
 
 def export_bf16(folder: Path, path: Path, validation: Tokens) -> None:
-    """Write a copy of the model in `folder`, with its weights in bf16, to the folder `path`.
+    """Write a copy of the model in `folder`, a `bf16_copy`, to the folder `path`.
 
     Rounding changes the probabilities, so the copy gets a temperature and conformal scores of its
     own, and the calibration of a cascade with the model in `folder`.
@@ -47,5 +48,5 @@ def export_bf16(folder: Path, path: Path, validation: Tokens) -> None:
     )
     readme = (folder / "README.md").read_text(encoding="utf-8")
     with atomic_folder(path) as draft:
-        save_classifier(model.bfloat16(), own, folder, readme, draft)
+        save_classifier(bf16_copy(model), own, folder, readme, draft)
         write_json(draft / DEFERRAL_FILE, asdict(deferral))

@@ -31,6 +31,7 @@ from ordinal.common.errors import UserError
 from ordinal.common.files import read_json, write_json
 from ordinal.distributions.calibration import Calibration
 from ordinal.model.classifier import (
+    bf16_copy,
     load_calibration,
     load_classifier,
     new_classifier,
@@ -188,6 +189,16 @@ def test_bf16_gives_nearly_the_distributions_of_full_precision(tiny_encoder: Pat
     # The model itself is as it was.
     again = predict_probabilities(torch_network(model, precision="32-true"), tokens)
     np.testing.assert_array_equal(full, again)
+
+
+def test_only_the_weights_of_layer_normalization_stay_in_full_precision(tiny_encoder: Path) -> None:
+    model = classifier_for(tiny_encoder, RECIPE)
+    for keep in (True, False):
+        half = bf16_copy(model, keep_norms=keep)
+        full = {name for name, weight in half.named_parameters() if weight.dtype == torch.float32}
+        norms = {name for name, _ in model.named_parameters() if "LayerNorm" in name}
+        assert full == (norms if keep else set())
+    assert all(weight.dtype == torch.float32 for weight in model.parameters())
 
 
 def test_coral_begins_at_classes_all_as_likely_and_its_weight_is_shared_and_unshared(

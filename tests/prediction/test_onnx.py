@@ -25,7 +25,12 @@ from ordinal.distributions.conformal import IntervalRule
 from ordinal.distributions.decoding import decode
 from ordinal.model import device as devices
 from ordinal.model.architecture import output_layer
-from ordinal.model.classifier import new_classifier, save_classifier
+from ordinal.model.classifier import (
+    load_classifier,
+    new_classifier,
+    save_classifier,
+    torch_network,
+)
 from ordinal.model.inference import Network, predict_probabilities
 from ordinal.prediction.bf16 import export_bf16
 from ordinal.prediction.deferral import calibrate_deferral, fingerprint
@@ -218,7 +223,8 @@ def test_a_fast_form_with_its_precise_form_has_the_labels_of_the_precise_one(
 def test_a_folder_in_bf16_is_computed_in_bf16_where_that_is_fast(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export_bf16(exported, tmp_path / "bf16", validation_rows())
+    rows = validation_rows()
+    export_bf16(exported, tmp_path / "bf16", rows)
     files = [folder / "model.safetensors" for folder in (exported, tmp_path / "bf16")]
     whole, half = (file.stat().st_size for file in files)
     assert half < 0.6 * whole
@@ -227,6 +233,12 @@ def test_a_folder_in_bf16_is_computed_in_bf16_where_that_is_fast(
         monkeypatch.setattr(devices, "has_bf16", lambda _, fast=fast: fast)
         found[fast] = probabilities(load(tmp_path / "bf16"), TEXTS)
     assert 0 < np.abs(found[False] - found[True]).max() < 0.1
+    # The file has the weights that the network of the whole model in bf16 computes with.
+    uncalibrated = [
+        predict_probabilities(torch_network(load_classifier(folder), "cpu", "bf16-mixed"), rows)
+        for folder in (exported, tmp_path / "bf16")
+    ]
+    np.testing.assert_array_equal(*uncalibrated)
 
 
 def test_a_model_that_is_not_the_precise_form_is_refused(exported: Path, tmp_path: Path) -> None:
