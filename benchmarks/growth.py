@@ -7,7 +7,7 @@ fitted to the `FITTED` largest numbers of rows.
 The row `hub` is the download stage with a data set of the hub, from a server on this machine. The
 row `predict` is `ordinal predict` of the reviews into a folder.
 `make bench`, or with other numbers of rows: `python -m benchmarks.growth 10000 100000 1000000`, or
-for some stages only, with those that they need: `python -m benchmarks.growth hub 100000 1000000`.
+for some stages, and those before them: `python -m benchmarks.growth download split 10000 100000`.
 """
 
 import os

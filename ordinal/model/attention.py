@@ -27,14 +27,14 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention of Vaswani et al. (2017), equation 1, for transformers' `AttentionInterface`.
 
-    Attention with grouped heads, a bias of positions, or a causal order without a mask is left to
-    torch's own kernel.
+    Attention with grouped heads, a bias of positions, a cap of the scores, or a causal order
+    without a mask is left to transformers' call of torch's kernel, which may refuse it.
 
     Args:
         module: the attention layer.
-        query: shape (rows, heads, width, d), as `key` and `value`.
-        key: see `query`.
-        value: see `query`.
+        query: shape (rows, heads, width, d).
+        key: the same shape.
+        value: the same shape.
         attention_mask: added to the scores, shape (rows, 1, width, width); None: no padding.
         scaling: factor of the scores; None: 1/√d.
         options: for torch's kernel.
@@ -43,7 +43,8 @@ def attend(
         The result, shape (rows, width, heads, d), and None instead of the attention weights.
     """
     causal = attention_mask is None and getattr(module, "is_causal", True)
-    if causal or query.shape != key.shape or options.get("position_bias") is not None:
+    special = any(options.get(name) is not None for name in ("position_bias", "softcap"))
+    if causal or special or query.shape != key.shape:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )

@@ -5,7 +5,7 @@ from transformers import PreTrainedModel
 
 from ordinal.model.architecture import layers
 
-# The module of a layer, by the type of the model, from which on tokens do not affect each other.
+# By type of the model: the module of a layer from which on each token is computed by itself.
 TOKEN_BY_TOKEN = {
     **dict.fromkeys(("bert", "electra", "roberta", "xlm-roberta"), "attention.output"),
     "distilbert": "sa_layer_norm",

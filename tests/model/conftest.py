@@ -1,3 +1,5 @@
+"""The families of encoders, for the tests of the model."""
+
 import pytest
 
 from tests.families import FAMILIES

@@ -72,7 +72,12 @@ def test_the_arguments_stay_as_they_are() -> None:
     assert all(torch.equal(one, other) for one, other in zip(given, same, strict=True))
 
 
-def test_a_model_gives_the_results_of_torch_s_kernel(family: str, tmp_path: Path) -> None:
+def test_a_cap_of_the_scores_is_refused_as_by_torchs_kernel() -> None:
+    with pytest.raises(ValueError, match="softcap"):
+        attend(Layer(), *inputs(), softcap=30.0)
+
+
+def test_a_model_gives_the_results_of_torchs_kernel(family: str, tmp_path: Path) -> None:
     model = new_classifier(save_family(family, tmp_path), LABELS, "emd").eval()
     kernel = model.config._attn_implementation
     ids = torch.tensor([[0, 5, 6, 7, 8, 2], [0, 9, 5, 2, 1, 1]])
